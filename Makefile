@@ -1,0 +1,49 @@
+# All that people and .ci/run call. On a fresh machine with Rust, a C compiler
+# and Python 3.11, each target does its own further set-up.
+#
+#   make demo              the demo, then serve on (make demo ARGS=--once ends)
+#   make test              every test: Rust, then Python clients against the binary
+#   make lint              formatting, clippy, rustdoc, licences
+#   make demo-data         write testdata/demo's files again
+
+CARGO ?= cargo
+PYTHON ?= python3
+ARGS ?=
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+VENV := $(TARGET_DIR)/python-tests
+REQUIREMENTS := tests/python/requirements.txt
+WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
+
+.PHONY: demo test test-rust test-python lint demo-data
+
+demo:
+	$(CARGO) run --locked --bin weft -- demo $(ARGS)
+
+test: test-rust test-python
+
+test-rust:
+	$(CARGO) test --workspace --locked
+
+test-python: $(VENV)/ready
+	$(CARGO) build --locked --bin weft
+	WEFT_BIN="$(WEFT_BIN)" "$(VENV)/bin/python" -m pytest tests/python -q -p no:cacheprovider $(PYTEST_ARGS)
+
+# Made anew whenever the requirements change.
+$(VENV)/ready: $(REQUIREMENTS)
+	$(PYTHON) -m venv --clear "$(VENV)"
+	"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	touch "$@"
+
+# A tool that is not installed is named and passed over.
+lint:
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --all --check; \
+	else echo "lint: rustfmt is not installed (rustup component add rustfmt): passed over"; fi
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --workspace --all-targets --locked -- -D warnings; \
+	else echo "lint: clippy is not installed (rustup component add clippy): passed over"; fi
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level warn check; \
+	else echo "lint: cargo-deny is not installed (cargo install cargo-deny): passed over"; fi
+
+demo-data: $(VENV)/ready
+	"$(VENV)/bin/python" testdata/demo/generate.py

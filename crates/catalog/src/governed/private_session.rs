@@ -1,0 +1,56 @@
+//! The session that plans and runs the inside of a seal.
+//!
+//! It shares nothing with a user's session: built-in rules only, no functions
+//! by name, no catalog, fixed time zone. What the operator sets for the engine
+//! is taken over from the caller: partitions, rows a batch, how Parquet filters.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::config::ConfigOptions;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+
+static OPTIONS: LazyLock<Arc<ConfigOptions>> = LazyLock::new(|| Arc::clone(base_config().options()));
+
+static STATE: LazyLock<SessionState> = LazyLock::new(|| {
+    SessionStateBuilder::new().with_config(base_config()).with_default_features().build()
+});
+
+/// The options that rules inside the seal run with.
+pub(crate) fn private_options() -> &'static ConfigOptions {
+    &OPTIONS
+}
+
+/// The private configuration with the caller's partitions and batch size.
+pub(crate) fn private_config(caller: &ConfigOptions) -> SessionConfig {
+    let mut config = base_config();
+    copy_sizes(caller, &mut config);
+    config
+}
+
+/// A planner for one sealed plan.
+pub(crate) fn private_state(caller: &ConfigOptions) -> SessionState {
+    let mut state = STATE.clone();
+    copy_sizes(caller, state.config_mut());
+    state
+}
+
+fn copy_sizes(caller: &ConfigOptions, config: &mut SessionConfig) {
+    let options = config.options_mut();
+    options.execution.target_partitions = caller.execution.target_partitions;
+    options.execution.batch_size = caller.execution.batch_size;
+    // Every conjunct inside is total, so any order and place of evaluation is safe.
+    options.execution.parquet.pushdown_filters = caller.execution.parquet.pushdown_filters;
+    options.execution.parquet.reorder_filters = caller.execution.parquet.reorder_filters;
+}
+
+fn base_config() -> SessionConfig {
+    let mut config = SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false);
+    let options = config.options_mut();
+    options.execution.time_zone = Some("+00:00".to_owned());
+    options.execution.parquet.bloom_filter_on_read = true;
+    // Sizes come from `VisibleRows`; footers are read only by the scan itself.
+    options.execution.collect_statistics = false;
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    config
+}

@@ -1,0 +1,398 @@
+//! The sealed leaf: the only operator that reads a data product.
+//!
+//! [`GovernedScanExec`] owns a finished physical plan (scan, policy filter,
+//! masks) and shows the rest of the engine no children. No optimizer rule can
+//! move an expression of the user across it, so everything above it sees rows,
+//! columns, statistics, plan text and errors of the *authorised* table alone.
+//!
+//! ```text
+//! what the user's plan holds          what the seal holds
+//!
+//! FilterExec: 100 / y > 0             (nothing of it)
+//!   GovernedScanExec: sales.orders    ProjectionExec: id, y, mask(email)
+//!                                       FilterExec: region = 'EU' AND id < 50
+//!                                         DataSourceExec: parquet
+//! ```
+//!
+//! Only total, silent expressions are evaluated inside: the policy, the masks,
+//! pushed filters that [`super::leakproof`] accepts, and dynamic filters over
+//! columns that are clear on every visible row.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ColumnStatistics, Result, Statistics};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::execution_plan::{
+    SchedulingType, apply_expression_roots, reset_plan_states,
+};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
+use datafusion::physical_plan::metrics::MetricValue;
+use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use weft_policy::PrincipalId;
+
+use super::private_session::{private_config, private_options};
+use super::{dynamic_filter, leakproof};
+use super::stream::SealedStream;
+use super::visible_rows::{RunCount, VisibleRows};
+use crate::error::redact;
+use crate::mesh_snapshot::Epoch;
+use crate::product::ProductTable;
+
+/// What a seal stands for: whose access, to which table, decided how.
+///
+/// Compared by the verifier with a fresh decision on the pinned snapshot.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SealIdentity {
+    pub(crate) table: weft_mesh::TableId,
+    pub(crate) epoch: Epoch,
+    pub(crate) principal: PrincipalId,
+    /// [`weft_policy::TableAccess::digest`] of the decision that built the plan.
+    pub(crate) digest: [u8; 32],
+}
+
+/// A governed read of one data product, see the module documentation.
+pub struct GovernedScanExec {
+    identity: SealIdentity,
+    product: Arc<ProductTable>,
+    /// The plan without dynamic filters: what `reset_state` goes back to.
+    base: Arc<dyn ExecutionPlan>,
+    /// The plan that runs.
+    inner: Arc<dyn ExecutionPlan>,
+    /// Dynamic filters that `inner` carries, over this node's own columns.
+    dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// For each output column: clear on every visible row.
+    identity_columns: Arc<[bool]>,
+    /// The user's filters that run inside, as the user may read them.
+    pushed: Arc<[String]>,
+    limit: Option<usize>,
+    rows: VisibleRows,
+    run: Arc<RunCount>,
+    properties: Arc<PlanProperties>,
+}
+
+/// What [`GovernedScanExec::new`] needs.
+pub(crate) struct Seal {
+    pub(crate) identity: SealIdentity,
+    pub(crate) product: Arc<ProductTable>,
+    /// The governed plan; its output columns are the sealed columns by name and position.
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// The authorised schema of the projected columns.
+    pub(crate) schema: SchemaRef,
+    pub(crate) identity_columns: Vec<bool>,
+    pub(crate) pushed: Vec<String>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) rows: VisibleRows,
+}
+
+impl GovernedScanExec {
+    pub(crate) fn new(seal: Seal) -> Self {
+        let partitions = seal.plan.properties().partitioning.partition_count();
+        // No orderings, no constants, no uniqueness: all of them are read off
+        // data that the principal may not see.
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(seal.schema),
+            Partitioning::UnknownPartitioning(partitions),
+            seal.plan.properties().emission_type,
+            seal.plan.properties().boundedness,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Self {
+            identity: seal.identity,
+            product: seal.product,
+            base: Arc::clone(&seal.plan),
+            inner: seal.plan,
+            dynamic_filters: Vec::new(),
+            identity_columns: seal.identity_columns.into(),
+            pushed: seal.pushed.into(),
+            limit: seal.limit,
+            rows: seal.rows,
+            run: Arc::default(),
+            properties: Arc::new(properties),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> &SealIdentity {
+        &self.identity
+    }
+
+    pub(crate) fn product(&self) -> &Arc<ProductTable> {
+        &self.product
+    }
+
+    /// The plan inside, for the verifier and for metrics of the operator's log.
+    pub(crate) fn inner(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.inner
+    }
+
+    pub(crate) fn dynamic_filters(&self) -> &[Arc<dyn PhysicalExpr>] {
+        &self.dynamic_filters
+    }
+
+    pub(crate) fn identity_columns(&self) -> &[bool] {
+        &self.identity_columns
+    }
+
+    /// The sum of a metric over the plan inside the seal, for the operator and
+    /// for tests; never shown to a principal.
+    pub fn operator_metric(&self, name: &str) -> usize {
+        metric_total(&self.inner, name)
+    }
+
+    fn with_inner(&self, inner: Arc<dyn ExecutionPlan>, dynamic: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            product: Arc::clone(&self.product),
+            base: Arc::clone(&self.base),
+            inner,
+            dynamic_filters: dynamic,
+            identity_columns: Arc::clone(&self.identity_columns),
+            pushed: Arc::clone(&self.pushed),
+            limit: self.limit,
+            rows: self.rows.clone(),
+            run: Arc::default(),
+            properties: Arc::clone(&self.properties),
+        }
+    }
+
+    fn is_identity(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
+        expr.downcast_ref::<Column>()
+            .is_some_and(|c| self.identity_columns.get(c.index()).copied().unwrap_or(false))
+    }
+
+    /// A clear column whose statistics bound every value of it.
+    fn is_prunable(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
+        let schema = self.properties.eq_properties.schema();
+        self.is_identity(expr)
+            && expr
+                .downcast_ref::<Column>()
+                .and_then(|c| schema.fields().get(c.index()))
+                .is_some_and(|f| leakproof::is_scalar(f.data_type()))
+    }
+
+    /// The inner plan's own context: credentials live in its runtime only, and
+    /// nothing of the caller's session but its memory and disk reaches it.
+    fn private_context(&self, context: &TaskContext) -> Arc<TaskContext> {
+        Arc::new(TaskContext::new(
+            context.task_id(),
+            context.session_id(),
+            private_config(context.session_config().options()),
+            Default::default(),
+            Default::default(),
+            Default::default(),
+            Default::default(),
+            self.product.runtime(&context.runtime_env()),
+        ))
+    }
+}
+
+/// Hand-written: the policy, the raw columns and the files stay out of it.
+impl fmt::Debug for GovernedScanExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GovernedScanExec")
+            .field("table", &self.identity.table.to_string())
+            .field("schema", self.properties.eq_properties.schema())
+            .finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for GovernedScanExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = self.properties.eq_properties.schema();
+        let columns: Vec<&str> = schema.fields().iter().map(|c| c.name().as_str()).collect();
+        match kind {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(f, "GovernedScanExec: table={}, projection=[{}]", self.identity.table, columns.join(", "))?;
+                if !self.pushed.is_empty() {
+                    write!(f, ", pushed=[{}]", self.pushed.join(", "))?;
+                }
+                if let Some(limit) = self.limit {
+                    write!(f, ", limit={limit}")?;
+                }
+                if !self.dynamic_filters.is_empty() {
+                    // Names only: the values in a dynamic filter come from the other side of a join.
+                    write!(f, ", dynamic=[{}]", self.dynamic_columns().join(", "))?;
+                }
+                Ok(())
+            }
+            DisplayFormatType::TreeRender => {
+                writeln!(f, "table={}", self.identity.table)?;
+                writeln!(f, "columns={}", columns.join(", "))?;
+                if !self.pushed.is_empty() {
+                    writeln!(f, "pushed={}", self.pushed.join(", "))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl GovernedScanExec {
+    fn dynamic_columns(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .dynamic_filters
+            .iter()
+            .flat_map(|f| f.children().into_iter().filter_map(|c| c.downcast_ref::<Column>()).map(|c| c.name().to_owned()))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+impl ExecutionPlan for GovernedScanExec {
+    fn name(&self) -> &'static str {
+        "GovernedScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    /// Always empty: this is the seal.
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    #[expect(deprecated, reason = "the trait has no default for it")]
+    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    /// Physical plans are one-shot. Without this a recursive query would read
+    /// the table once and silently miss rows from then on.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        let base = reset_plan_states(Arc::clone(&self.base))?;
+        let mut fresh = self.with_inner(Arc::clone(&base), Vec::new());
+        fresh.base = base;
+        Ok(Arc::new(fresh))
+    }
+
+    /// Only the accepted dynamic filters, so that their producers know that
+    /// they are read; never the policy.
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        apply_expression_roots(self.dynamic_filters.iter(), f)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let private = self.private_context(&context);
+        let table = &self.identity.table;
+        let inner = self.inner.execute(partition, private).map_err(|e| redact(table, e))?;
+        // A run that reads everything the principal may see has counted it.
+        let counter = (self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty())
+            .then(|| self.rows.counter(&self.run, self.properties.partitioning.partition_count()));
+        Ok(Box::pin(SealedStream::new(
+            inner,
+            Arc::clone(self.properties.eq_properties.schema()),
+            table.clone(),
+            counter,
+        )))
+    }
+
+    /// Inexact visible rows and bytes, never anything of a column: an inexact
+    /// bound would be promoted to a literal by the optimizer.
+    fn statistics_from_inputs(&self, _inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let schema = self.properties.eq_properties.schema();
+        let mut rows = self.rows.estimate();
+        if !self.pushed.is_empty() {
+            rows /= 5;
+        }
+        if let Some(limit) = self.limit {
+            rows = rows.min(limit);
+        }
+        if args.partition().is_some() {
+            rows /= self.properties.partitioning.partition_count().max(1);
+        }
+        let rows = rows.max(1);
+        Ok(Arc::new(Statistics {
+            num_rows: Precision::Inexact(rows),
+            total_byte_size: Precision::Inexact(rows.saturating_mul(super::visible_rows::row_width(schema))),
+            column_statistics: vec![ColumnStatistics::new_unknown(); schema.fields().len()],
+        }))
+    }
+
+    /// Takes in the dynamic filters of joins, TopK and aggregates whose columns
+    /// are clear; everything else stays above.
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let none = FilterPushdownPropagation::with_parent_pushdown_result(vec![
+            PushedDown::No;
+            result.parent_filters.len()
+        ]);
+        // Below a limit a filter would change which rows the limit keeps.
+        if !matches!(phase, FilterPushdownPhase::Post) || self.limit.is_some() {
+            return Ok(none);
+        }
+        let accepted = dynamic_filter::accept(
+            result.parent_filters.iter().map(|f| &f.filter),
+            &self.dynamic_filters,
+            |child| self.is_prunable(child),
+        );
+        if accepted.is_empty() {
+            return Ok(none);
+        }
+        let inner = dynamic_filter::push(&accepted, &self.inner, private_options()).map_err(|e| redact(&self.identity.table, e))?;
+        let dynamic = self.dynamic_filters.iter().cloned().chain(accepted).collect();
+        Ok(none.with_updated_node(Arc::new(self.with_inner(inner, dynamic))))
+    }
+
+    /// Lets the reader order files and row groups for a TopK. Only ever
+    /// inexact: the sort stays above the seal.
+    fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        if self.limit.is_some() || !order.iter().all(|key| self.is_identity(&key.expr)) {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
+        Ok(match self.inner.try_pushdown_sort(order).map_err(|e| redact(&self.identity.table, e))? {
+            SortOrderPushdownResult::Exact { inner } | SortOrderPushdownResult::Inexact { inner } => {
+                SortOrderPushdownResult::Inexact {
+                    inner: Arc::new(self.with_inner(inner, self.dynamic_filters.clone())),
+                }
+            }
+            SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
+        })
+    }
+}
+
+fn metric_total(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
+    let own = plan
+        .metrics()
+        .map(|metrics| metrics.iter().filter(|m| m.value().name() == name).map(|m| metric(m.value())).sum())
+        .unwrap_or(0_usize);
+    own + plan.children().into_iter().map(|child| metric_total(child, name)).sum::<usize>()
+}
+
+/// For a pruning metric, what was pruned.
+fn metric(value: &MetricValue) -> usize {
+    if let MetricValue::PruningMetrics { pruning_metrics, .. } = value {
+        return pruning_metrics.pruned();
+    }
+    value.as_usize()
+}

@@ -1,0 +1,163 @@
+//! The mesh as it changes: loaded, reloaded and refreshed, one snapshot at a time.
+//!
+//! A reload reads the manifests and builds one new snapshot or keeps the old; a
+//! refresh lists files and replaces the tables whose files have changed. Both
+//! swap a whole [`MeshSnapshot`]: a query holds the one it began with.
+
+mod background;
+mod load;
+mod refresh;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use datafusion::execution::cache::cache_manager::{CacheManager, CacheManagerConfig};
+use tokio::sync::Notify;
+use weft_mesh::Fault;
+
+pub use self::background::Background;
+use self::load::Known;
+use crate::error::{Error, Result};
+use crate::mesh_snapshot::{Epoch, MeshSnapshot};
+
+/// How a mesh is kept up to date.
+#[derive(Clone, Debug)]
+pub struct CatalogConfig {
+    /// Between two listings of a storage; about, so that storages do not keep step.
+    pub refresh: Duration,
+    /// How long new tables may take to be listed before they are served
+    /// unlisted; the listing goes on in the background.
+    pub start_wait: Duration,
+    /// How often manifests are looked at where the system reports no changes.
+    pub manifest_poll: Duration,
+    /// Bytes of Parquet footers that are kept.
+    pub footer_cache: usize,
+}
+
+impl Default for CatalogConfig {
+    fn default() -> Self {
+        Self {
+            refresh: Duration::from_secs(30),
+            start_wait: Duration::from_secs(10),
+            manifest_poll: Duration::from_secs(3),
+            footer_cache: 256 * 1024 * 1024,
+        }
+    }
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug)]
+pub struct ReloadReport {
+    /// Of the snapshot that is served now.
+    pub epoch: Epoch,
+    /// False where `mesh.yaml` or the secret is at fault and everything stays as it was.
+    pub applied: bool,
+    /// Every fault, warnings too, sorted by place.
+    pub faults: Vec<Fault>,
+    /// Domains with a fault that are served as they were last without one.
+    pub kept: Vec<String>,
+    /// Manifests of domains with a fault that were never without one: not served.
+    pub absent: Vec<PathBuf>,
+}
+
+/// A mesh that follows its manifests and its data.
+pub struct LiveMesh {
+    manifest: PathBuf,
+    config: CatalogConfig,
+    caches: Arc<CacheManager>,
+    current: ArcSwap<MeshSnapshot>,
+    /// One reload at a time.
+    known: tokio::sync::Mutex<Known>,
+    /// Held while a snapshot is derived from the current one and swapped in.
+    swap: Mutex<()>,
+    /// A reload has been applied.
+    reloaded: Notify,
+}
+
+impl LiveMesh {
+    /// Opens the mesh whose manifest is at `mesh_yaml`.
+    ///
+    /// # Errors
+    /// [`Error::Manifests`] with every fault where `mesh.yaml` itself has one. A
+    /// domain with a fault is left out, and said in the log.
+    pub async fn open(mesh_yaml: &Path, config: CatalogConfig) -> Result<Arc<Self>> {
+        let caches = CacheManager::try_new(&CacheManagerConfig {
+            file_metadata_cache: None,
+            // Keys of these two hold no version of a file, and nothing here needs them.
+            file_statistics_cache: None,
+            file_statistics_cache_limit: 0,
+            list_files_cache: None,
+            list_files_cache_limit: 0,
+            list_files_cache_ttl: None,
+            metadata_cache_limit: config.footer_cache,
+        })?;
+        let mut known = Known::default();
+        let (snapshot, _) = load::assemble(mesh_yaml, &config, &caches, &mut known, None).await?;
+        Ok(Arc::new(Self {
+            manifest: mesh_yaml.to_owned(),
+            config,
+            caches,
+            current: ArcSwap::from_pointee(snapshot),
+            known: tokio::sync::Mutex::new(known),
+            swap: Mutex::new(()),
+            reloaded: Notify::new(),
+        }))
+    }
+
+    /// The mesh now. Take one for a statement and use nothing else.
+    pub fn snapshot(&self) -> Arc<MeshSnapshot> {
+        self.current.load_full()
+    }
+
+    /// Reads the manifests again. One reload runs at a time.
+    pub async fn reload(&self) -> ReloadReport {
+        let mut known = self.known.lock().await;
+        let before = self.snapshot();
+        match load::assemble(&self.manifest, &self.config, &self.caches, &mut known, Some(&before)).await {
+            Ok((snapshot, report)) => {
+                self.swap(|now| Some(refresh::carried_over(&before, now, &snapshot)));
+                self.reloaded.notify_one();
+                tracing::info!(epoch = %report.epoch, kept = ?report.kept, "manifests reloaded");
+                report
+            }
+            Err(error) => {
+                tracing::error!(%error, "reload refused, the last good manifests stay in force");
+                let faults = match error {
+                    Error::Manifests(faults) => faults,
+                    Error::Secret(_) | Error::Engine(_) => Vec::new(),
+                };
+                ReloadReport { epoch: before.epoch(), applied: false, faults, kept: Vec::new(), absent: Vec::new() }
+            }
+        }
+    }
+
+    /// Lists every storage now.
+    pub async fn refresh(&self) {
+        let snapshot = self.snapshot();
+        futures::future::join_all(snapshot.store().storages().map(|storage| self.refresh_storage(storage))).await;
+    }
+
+    /// Keeps the mesh up to date until the answer is dropped: watches the
+    /// manifests, and lists every storage in turn.
+    pub fn spawn_background(self: &Arc<Self>) -> Background {
+        Background::spawn(self)
+    }
+
+    /// Replaces the current snapshot by what `derive` makes of it.
+    fn swap(&self, derive: impl FnOnce(&MeshSnapshot) -> Option<MeshSnapshot>) {
+        let _one_at_a_time = self.swap.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(next) = derive(&self.current.load()) {
+            self.current.store(Arc::new(next));
+        }
+    }
+}
+
+impl std::fmt::Debug for LiveMesh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveMesh").field("current", &self.current.load()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,148 @@
+//! The mesh at one moment: manifests, policy and data as one immutable value.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use weft_mesh::{Domain, Secret, TableId};
+use weft_policy::PolicySnapshot;
+
+use crate::mask::MaskKeys;
+use crate::product::ProductTable;
+use crate::store::{MeshStore, StorageRequests};
+
+/// Counts the versions of the manifests that a process has served, from 1.
+///
+/// A refresh of data keeps it: what a principal may see has not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Everything that a statement depends on. A statement takes one and keeps it:
+/// its tables, its grants and the files it reads do not change under it.
+pub struct MeshSnapshot {
+    epoch: Epoch,
+    governance: Arc<Governance>,
+    store: Arc<MeshStore>,
+    products: Vec<Arc<ProductTable>>,
+    /// By domain and SQL name, `orders` and `orders@2`: a place in `products`.
+    names: Arc<HashMap<String, HashMap<String, usize>>>,
+}
+
+/// What the manifests say, apart from data.
+pub(crate) struct Governance {
+    pub(crate) mesh_name: String,
+    pub(crate) domains: Vec<Arc<Domain>>,
+    pub(crate) policy: PolicySnapshot,
+    pub(crate) secret: Arc<Secret>,
+    pub(crate) mask_keys: Arc<MaskKeys>,
+}
+
+impl MeshSnapshot {
+    pub(crate) fn new(
+        epoch: Epoch,
+        governance: Governance,
+        store: MeshStore,
+        products: Vec<Arc<ProductTable>>,
+    ) -> Self {
+        let mut names: HashMap<String, HashMap<String, usize>> = HashMap::new();
+        for (place, product) in products.iter().enumerate() {
+            let domain = names.entry(product.id().domain.to_string()).or_default();
+            domain.extend(product.table().sql_names().into_iter().map(|name| (name, place)));
+        }
+        Self { epoch, governance: Arc::new(governance), store: Arc::new(store), products, names: Arc::new(names) }
+    }
+
+    /// The same mesh with newer data.
+    pub(crate) fn with_products(&self, products: Vec<Arc<ProductTable>>) -> Self {
+        Self {
+            epoch: self.epoch,
+            governance: Arc::clone(&self.governance),
+            store: Arc::clone(&self.store),
+            products,
+            names: Arc::clone(&self.names),
+        }
+    }
+
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The SQL catalog.
+    pub fn mesh_name(&self) -> &str {
+        &self.governance.mesh_name
+    }
+
+    pub fn policy(&self) -> &PolicySnapshot {
+        &self.governance.policy
+    }
+
+    /// The domains that are served, in the order of the mesh.
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.governance.domains.iter().map(AsRef::as_ref)
+    }
+
+    /// The mesh's secret: what keys derive from. It is kept across reloads.
+    pub fn secret(&self) -> &Secret {
+        &self.governance.secret
+    }
+
+    /// Requests to each storage (`sales.lake`) since it was opened.
+    pub fn storage_requests(&self) -> Vec<(String, StorageRequests)> {
+        self.store.storages().map(|storage| (storage.key().to_string(), storage.requests())).collect()
+    }
+
+    /// Tables whose last refresh failed, or that have never been listed.
+    pub fn stale_tables(&self) -> impl Iterator<Item = &TableId> {
+        self.products.iter().filter(|p| p.is_stale() || p.data().is_err()).map(|p| p.id())
+    }
+
+    pub(crate) fn mask_keys(&self) -> &Arc<MaskKeys> {
+        &self.governance.mask_keys
+    }
+
+    pub(crate) fn store(&self) -> &Arc<MeshStore> {
+        &self.store
+    }
+
+    /// Every table, in the order of the mesh.
+    pub(crate) fn products(&self) -> &[Arc<ProductTable>] {
+        &self.products
+    }
+
+    /// The table that SQL calls `domain.sql_name`.
+    pub(crate) fn table(&self, domain: &str, sql_name: &str) -> Option<&Arc<ProductTable>> {
+        self.products.get(*self.names.get(domain)?.get(sql_name)?)
+    }
+
+    pub(crate) fn product(&self, id: &TableId) -> Option<&Arc<ProductTable>> {
+        self.products.iter().find(|product| product.id() == id)
+    }
+
+    /// Whether this very listing of a table is this snapshot's.
+    pub(crate) fn holds(&self, product: &Arc<ProductTable>) -> bool {
+        self.product(product.id()).is_some_and(|own| Arc::ptr_eq(own, product))
+    }
+}
+
+/// Hand-written: no policy, no secret, no paths.
+impl fmt::Debug for MeshSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MeshSnapshot")
+            .field("mesh", &self.governance.mesh_name)
+            .field("epoch", &self.epoch)
+            .field("tables", &self.products.len())
+            .finish_non_exhaustive()
+    }
+}

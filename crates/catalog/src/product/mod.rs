@@ -1,0 +1,25 @@
+//! Data products as tables: which files, which columns, how they are read.
+//!
+//! A [`ProductTable`] is one immutable listing of one table. The background
+//! refresh makes a new one when the files have changed; a query keeps the one
+//! that its snapshot holds, never lists, and reads exactly the listed versions.
+//!
+//! | step | module |
+//! |---|---|
+//! | contract to columns in files and in folders | `layout` |
+//! | storage to the table's files, with typed partition values | `listing`, `files` |
+//! | filters on partition columns to fewer files | `prune` |
+//! | files to rows in the contract's types | `formats` |
+
+mod files;
+mod formats;
+mod layout;
+mod listing;
+mod prune;
+mod runtime;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use listing::Listing;
+pub(crate) use table::{ProductTable, Unavailable};

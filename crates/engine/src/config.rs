@@ -1,0 +1,48 @@
+//! What the operator sets for the engine, and what a client sets for its session.
+
+use std::{num::NonZeroUsize, thread, time::Duration};
+
+/// How the engine plans and runs; every field has a default.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// How long a statement runs unless its session says less.
+    pub statement_timeout: Duration,
+    /// How long planning may take, waiting for a turn included.
+    pub plan_timeout: Duration,
+    /// Bytes for the operators of all queries together.
+    pub memory_limit: usize,
+    /// Bytes for the operators of one query.
+    pub query_memory_limit: usize,
+    /// Partitions of a plan, and threads that run plans.
+    pub target_partitions: usize,
+    /// Rows a batch.
+    pub batch_size: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        let memory_limit = crate::memory::default_limit();
+        Self {
+            statement_timeout: Duration::from_secs(10 * 60),
+            plan_timeout: Duration::from_secs(30),
+            memory_limit,
+            query_memory_limit: memory_limit / 2,
+            // The standard library reads the quota of the cgroup.
+            target_partitions: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            batch_size: 8192,
+        }
+    }
+}
+
+/// What a client chooses for its session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// The default catalog; there is one, the mesh.
+    pub catalog: Option<String>,
+    /// Where an unqualified table name is looked up, and nowhere else.
+    pub schema: Option<String>,
+    /// An IANA name or an offset like `+02:00`; UTC unless told.
+    pub timezone: Option<String>,
+    /// At most the engine's own.
+    pub statement_timeout: Option<Duration>,
+}

@@ -1,0 +1,221 @@
+//! A function that refuses to make too much.
+
+use std::{fmt, hash, sync::Arc};
+
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef},
+        compute::concat,
+        datatypes::{DataType, FieldRef},
+    },
+    common::{config::ConfigOptions, exec_datafusion_err},
+    error::Result,
+    logical_expr::{
+        ColumnarValue, Documentation, Expr, ExpressionPlacement, ReturnFieldArgs,
+        ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, sort_properties::{ExprProperties, SortProperties},
+    },
+};
+
+use super::{
+    bounds::{Bound, bound_of, work_of},
+    caps::{Caps, exceeded},
+    size::{self, Rows},
+};
+
+/// Steps for one row, and for one batch.
+const WORK: usize = 100_000_000;
+const BATCH_WORK: usize = 2_000_000_000;
+
+/// Wraps `inner`. What it would be simplified to is not asked for: that would
+/// be a call of the function without its cap.
+pub(super) struct Capped {
+    inner: Arc<ScalarUDF>,
+    caps: Arc<Caps>,
+    bound: Option<Bound>,
+    work: Option<Bound>,
+}
+
+/// `inner` with caps, or `inner` itself if it needs none.
+pub(super) fn capped(inner: &Arc<ScalarUDF>, caps: &Arc<Caps>) -> Arc<ScalarUDF> {
+    let (bound, work) = (bound_of(inner.name()), work_of(inner.name()));
+    if bound.is_none() && work.is_none() {
+        return Arc::clone(inner);
+    }
+    let capped = Capped { inner: Arc::clone(inner), caps: Arc::clone(caps), bound, work };
+    Arc::new(ScalarUDF::new_from_impl(capped))
+}
+
+impl Capped {
+    fn check_work(&self, rows: &Rows, work: Bound) -> Result<()> {
+        let mut sum = 0_usize;
+        for row in 0..rows.len {
+            let steps = work(rows, row);
+            sum = sum.saturating_add(steps);
+            if steps > WORK || sum > BATCH_WORK {
+                return Err(exceeded(format!("{}: arguments too long for each other", self.inner.name())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends of the pieces of rows that fit into a batch each.
+    fn pieces(&self, rows: &Rows, bound: Bound) -> Result<Vec<usize>> {
+        let room = self.caps.room();
+        let mut ends = Vec::new();
+        let mut sum = 0_usize;
+        for row in 0..rows.len {
+            let bytes = bound(rows, row);
+            if bytes > room {
+                self.caps.check_value(self.inner.name(), bytes)?;
+                self.caps.take(self.inner.name(), bytes)?;
+            }
+            if sum.saturating_add(bytes) > room {
+                ends.push(row);
+                sum = 0;
+            }
+            sum = sum.saturating_add(bytes);
+        }
+        ends.push(rows.len);
+        Ok(ends)
+    }
+
+    /// Counts a result, value by value.
+    fn check_result(&self, result: &dyn Array) -> Result<()> {
+        for row in 0..result.len() {
+            if !result.is_null(row) {
+                self.caps.check_value(self.inner.name(), size::bytes(result, row, 1))?;
+            }
+        }
+        self.caps.take(self.inner.name(), size::bytes(result, 0, result.len()))
+    }
+
+    /// Runs piece by piece, so that no more than a batch is made before it is counted.
+    fn invoke_in_pieces(&self, args: &ScalarFunctionArgs, ends: &[usize]) -> Result<ColumnarValue> {
+        let mut start = 0;
+        let mut total = 0_usize;
+        let mut results: Vec<ArrayRef> = Vec::with_capacity(ends.len());
+        for end in ends {
+            let len = end - start;
+            let piece = args.args.iter().map(|arg| match arg {
+                ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(start, len)),
+                ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(scalar.clone()),
+            });
+            let piece = ScalarFunctionArgs { args: piece.collect(), number_rows: len, ..args.clone() };
+            let result = self.inner.inner().invoke_with_args(piece)?.into_array(len)?;
+            self.check_result(result.as_ref())?;
+            total = total.saturating_add(size::bytes(result.as_ref(), 0, len));
+            if total > self.caps.room() {
+                self.caps.take(self.inner.name(), total)?;
+            }
+            results.push(result);
+            start = *end;
+        }
+        let results: Vec<&dyn Array> = results.iter().map(|array| array.as_ref()).collect();
+        Ok(ColumnarValue::Array(concat(&results)?))
+    }
+}
+
+impl ScalarUDFImpl for Capped {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner.inner().schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner.inner().return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.inner.inner().return_field_from_args(args)
+    }
+
+    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
+        let inner = Arc::new(self.inner.inner().with_updated_config(config)?);
+        let capped = Self { inner, caps: Arc::clone(&self.caps), bound: self.bound, work: self.work };
+        Some(ScalarUDF::new_from_impl(capped))
+    }
+
+    fn is_strict(&self) -> bool {
+        self.inner.inner().is_strict()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = Rows::new(&args.args, args.number_rows)?;
+        if let Some(work) = self.work {
+            self.check_work(&rows, work)?;
+        }
+        let Some(bound) = self.bound else {
+            return self.inner.inner().invoke_with_args(args);
+        };
+        let ends = self.pieces(&rows, bound)?;
+        if ends.len() > 1 {
+            return self.invoke_in_pieces(&args, &ends);
+        }
+        let result = self.inner.inner().invoke_with_args(args)?;
+        match &result {
+            ColumnarValue::Array(array) => self.check_result(array.as_ref())?,
+            ColumnarValue::Scalar(scalar) => self.check_result(scalar.to_array_of_size(1)?.as_ref())?,
+        }
+        Ok(result)
+    }
+
+    fn short_circuits(&self) -> bool {
+        self.inner.inner().short_circuits()
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner.inner().output_ordering(inputs)
+    }
+
+    fn preserves_lex_ordering(&self, inputs: &[ExprProperties]) -> Result<bool> {
+        self.inner.inner().preserves_lex_ordering(inputs)
+    }
+
+    fn strictly_order_preserving(&self, inputs: &[ExprProperties]) -> Result<bool> {
+        self.inner.inner().strictly_order_preserving(inputs)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.inner().coerce_types(arg_types)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.inner().documentation()
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        self.inner.inner().placement(args)
+    }
+}
+
+/// Two capped functions are one if what they wrap is.
+impl PartialEq for Capped {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+}
+
+impl Eq for Capped {}
+
+impl hash::Hash for Capped {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl fmt::Debug for Capped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Capped({})", self.inner.name())
+    }
+}

@@ -1,0 +1,74 @@
+//! How large results of functions may be.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use datafusion::error::DataFusionError;
+
+use crate::error::Error;
+
+const MIB: usize = 1 << 20;
+
+/// Bytes of one value.
+const VALUE: usize = 16 * MIB;
+/// Bytes of one function's values in one batch, and what a function may be
+/// given room for before its true result is known.
+const BATCH: usize = 256 * MIB;
+/// Bytes of all values that one statement makes while it is planned.
+const PLANNING: usize = 256 * MIB;
+
+/// The caps of one statement.
+#[derive(Debug)]
+pub(crate) struct Caps {
+    planning: AtomicBool,
+    left: AtomicUsize,
+    batch: AtomicUsize,
+}
+
+impl Caps {
+    pub(crate) fn new() -> Self {
+        Self { planning: AtomicBool::new(true), left: AtomicUsize::new(PLANNING), batch: AtomicUsize::new(BATCH) }
+    }
+
+    /// From here on functions run on batches; `calls` of them share what a
+    /// batch may hold.
+    pub(crate) fn start_running(&self, calls: usize) {
+        self.batch.store((2 * BATCH / calls.max(1)).min(BATCH), Ordering::Relaxed);
+        self.planning.store(false, Ordering::Relaxed);
+    }
+
+    /// The most that a function may be given room for at once.
+    pub(crate) fn room(&self) -> usize {
+        self.batch.load(Ordering::Relaxed)
+    }
+
+    /// Refuses a value of `bytes`.
+    pub(crate) fn check_value(&self, function: &str, bytes: usize) -> Result<(), DataFusionError> {
+        if bytes > VALUE {
+            return Err(exceeded(format!("{function}: result over {} MiB a value", VALUE / MIB)));
+        }
+        Ok(())
+    }
+
+    /// Refuses a batch of `bytes`, or what is too much for planning.
+    pub(crate) fn take(&self, function: &str, bytes: usize) -> Result<(), DataFusionError> {
+        let room = self.room();
+        if bytes > room {
+            return Err(exceeded(format!("{function}: result over {} a batch", readable(room))));
+        }
+        if self.planning.load(Ordering::Relaxed) {
+            self.left
+                .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
+                .map_err(|_| exceeded(format!("{function}: constants over {} MiB a statement", PLANNING / MIB)))?;
+        }
+        Ok(())
+    }
+}
+
+fn readable(bytes: usize) -> String {
+    if bytes >= MIB { format!("{} MiB", bytes / MIB) } else { format!("{} KiB", bytes / 1024) }
+}
+
+/// The error that a client reads.
+pub(super) fn exceeded(text: String) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::ResourceExhausted(text)))
+}

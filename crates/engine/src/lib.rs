@@ -1,0 +1,51 @@
+//! Sessions, planning, verifying and running: the only place that runs plans.
+//!
+//! [`Engine::session`] pins a principal to one [`MeshSnapshot`];
+//! [`GovernedSession::plan`] turns SQL into a [`PlannedQuery`] whose every
+//! source is sealed; [`PlannedQuery::execute`] turns that into a
+//! [`RunningQuery`], a stream that stops when it is dropped.
+//!
+//! SQL is hostile until proven otherwise. Its size, nesting and statement are
+//! checked before anything walks it, it is planned on a stack of its own, and
+//! every function that can make much out of little is capped, because constant
+//! folding runs it while planning, where no memory pool counts.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::large_futures,
+        clippy::print_stderr,
+        reason = "tests may fail loudly"
+    )
+)]
+
+mod config;
+mod error;
+
+mod engine;
+mod memory;
+mod runtime;
+mod session;
+
+mod explain;
+mod functions;
+mod plan;
+mod sql;
+mod verify;
+
+mod execute;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{EngineConfig, SessionOptions};
+pub use engine::Engine;
+pub use error::{Error, Result};
+pub use execute::{CancelHandle, RunningQuery};
+pub use functions::{FunctionNames, functions};
+pub use plan::PlannedQuery;
+pub use session::GovernedSession;
+pub use weft_catalog::{CatalogConfig, Epoch, LiveMesh, MeshSnapshot, VisibleColumn, VisibleTable};

@@ -1,0 +1,126 @@
+//! One memory pool for all queries, and a cap for each of them on top.
+
+use std::{
+    fmt, fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use datafusion::{
+    common::resources_datafusion_err,
+    error::Result,
+    execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation},
+};
+
+/// A share of the global pool for one query.
+#[derive(Debug)]
+pub(crate) struct QueryPool {
+    global: Arc<dyn MemoryPool>,
+    cap: usize,
+    used: AtomicUsize,
+}
+
+impl QueryPool {
+    pub(crate) fn new(global: Arc<dyn MemoryPool>, cap: usize) -> Self {
+        Self { global, cap, used: AtomicUsize::new(0) }
+    }
+}
+
+impl fmt::Display for QueryPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("query")
+    }
+}
+
+impl MemoryPool for QueryPool {
+    fn name(&self) -> &str {
+        "query"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.global.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.global.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.global.grow(reservation, additional);
+        self.used.fetch_add(additional, Ordering::Relaxed);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.global.shrink(reservation, shrink);
+        self.used.fetch_sub(shrink, Ordering::Relaxed);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        self.used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(additional).filter(|sum| *sum <= self.cap)
+            })
+            .map_err(|_| resources_datafusion_err!("the query needs more than its share of memory"))?;
+        self.global.try_grow(reservation, additional).inspect_err(|_| {
+            self.used.fetch_sub(additional, Ordering::Relaxed);
+        })
+    }
+
+    fn reserved(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.cap)
+    }
+}
+
+/// 65 % of what the cgroup or the host has: scans, repartition buffers and
+/// Flight encoding are not accounted and live in the rest.
+pub(crate) fn default_limit() -> usize {
+    const UNKNOWN_HOST: usize = 4 << 30;
+    let available = [host_memory(), cgroup_memory()].into_iter().flatten().min();
+    available.unwrap_or(UNKNOWN_HOST) / 100 * 65
+}
+
+fn host_memory() -> Option<usize> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+fn cgroup_memory() -> Option<usize> {
+    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").ok()?;
+    limit.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+
+    use super::*;
+
+    #[test]
+    fn a_query_stops_at_its_share_and_gives_back() {
+        let global: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100));
+        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&global), 60));
+        let reservation = MemoryConsumer::new("test").register(&pool);
+        reservation.try_grow(50).unwrap();
+        assert!(reservation.try_grow(20).is_err());
+        assert_eq!(global.reserved(), 50);
+        drop(reservation);
+        assert_eq!((pool.reserved(), global.reserved()), (0, 0));
+    }
+
+    #[test]
+    fn what_the_global_pool_refuses_is_not_counted() {
+        let global: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(10));
+        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(global, 60));
+        let reservation = MemoryConsumer::new("test").register(&pool);
+        assert!(reservation.try_grow(20).is_err());
+        assert_eq!(pool.reserved(), 0);
+    }
+}

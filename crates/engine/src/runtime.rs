@@ -1,0 +1,120 @@
+//! Where queries are planned and run: threads with deep stacks, apart from
+//! those that serve the network.
+//!
+//! Planning and running recurse over the expressions of a statement, and so
+//! does dropping them; the limits of [`crate::sql`] bound that depth, and the
+//! stacks here hold it.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, thread, time::Duration};
+
+use futures::FutureExt;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// Virtual memory: a page is used when a stack first reaches it.
+const STACK: usize = 64 << 20;
+
+/// The engine's own runtime and the turns for planning.
+#[derive(Debug)]
+pub(crate) struct QueryRuntime {
+    runtime: Option<Runtime>,
+    handle: Handle,
+    planning: Arc<Semaphore>,
+}
+
+impl QueryRuntime {
+    pub(crate) fn start(threads: usize) -> Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_stack_size(STACK)
+            .thread_name("weft-query")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::internal(&format!("the query threads cannot be started: {error}")))?;
+        let handle = runtime.handle().clone();
+        let planning = Arc::new(Semaphore::new(threads.max(2)));
+        Ok(Self { runtime: Some(runtime), handle, planning })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Runs `job` on a thread of its own, so that it can neither overflow a
+    /// stack that others share nor block them. Synchronous work cannot be
+    /// stopped: after `limit` the caller is told, the thread keeps its turn
+    /// until it ends.
+    pub(crate) async fn plan<T, J, F>(&self, limit: Duration, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<T>>,
+    {
+        let turn = Arc::clone(&self.planning).acquire_owned();
+        let Ok(Ok(turn)) = timeout(limit, turn).await else {
+            return Err(Error::Unavailable("too many statements are being planned, try again".to_owned()));
+        };
+        let (mut sender, receiver) = oneshot::channel();
+        let handle = self.handle.clone();
+        let work = move || {
+            let job = AssertUnwindSafe(async { job().await }).catch_unwind();
+            let result = handle.block_on(async {
+                tokio::select! {
+                    result = timeout(limit, job) => result,
+                    () = sender.closed() => return None,
+                }
+                .map_or(Some(Err(Error::DeadlineExceeded(limit))), |result| {
+                    Some(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))))
+                })
+            });
+            drop(turn);
+            if let Some(result) = result {
+                // The caller may have left meanwhile.
+                let _ = sender.send(result);
+            }
+        };
+        thread::Builder::new()
+            .name("weft-plan".to_owned())
+            .stack_size(STACK)
+            .spawn(work)
+            .map_err(|error| Error::internal(&format!("no thread for planning: {error}")))?;
+        match timeout(limit, receiver).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Error::internal(&"the planning thread ended without a result")),
+            Err(_) => Err(Error::DeadlineExceeded(limit)),
+        }
+    }
+
+    /// Drops `value` on a deep stack.
+    pub(crate) fn drop_there<T: Send + 'static>(&self, value: T) {
+        self.handle.spawn_blocking(move || drop(value));
+    }
+}
+
+impl Drop for QueryRuntime {
+    fn drop(&mut self) {
+        // The last session may be dropped inside another runtime, which a
+        // waiting shutdown must not block.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The error of a panic: its text is for the log.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text");
+    let reference = Uuid::new_v4();
+    tracing::error!(%reference, panic = text, "a query panicked");
+    Error::Internal { reference }
+}

@@ -1,0 +1,208 @@
+//! A principal, one snapshot of the mesh, one instant: all that a statement
+//! depends on.
+
+mod catalogs;
+mod information_schema;
+mod object_stores;
+mod time_zone;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use datafusion::{
+    catalog::CatalogProvider,
+    common::{ScalarValue, config::Dialect},
+    config::{ConfigOptions, SpillCompression},
+    execution::{
+        config::SessionConfig,
+        context::SessionState,
+        session_state::SessionStateBuilder,
+    },
+};
+use uuid::Uuid;
+use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, VisibleTable};
+use weft_policy::Principal;
+
+use self::{catalogs::SessionCatalogs, time_zone::time_zone};
+use crate::{
+    config::SessionOptions,
+    engine::Shared,
+    error::{Error, Result},
+    functions::{Caps, Registry, SessionConstants},
+    plan::PlannedQuery,
+};
+
+pub(crate) use self::{information_schema::INFORMATION_SCHEMA, object_stores::NoObjectStores};
+
+/// A principal's view of the mesh, for one statement or metadata call.
+#[derive(Clone)]
+pub struct GovernedSession {
+    shared: Arc<Shared>,
+    snapshot: Arc<MeshSnapshot>,
+    principal: Arc<Principal>,
+    catalog: Arc<GovernedCatalog>,
+    now: DateTime<Utc>,
+    /// No domain is called by an empty name: without a session schema an
+    /// unqualified table is found nowhere.
+    schema: String,
+    time_zone: String,
+    statement_timeout: Duration,
+}
+
+impl GovernedSession {
+    pub(crate) fn open(
+        shared: Arc<Shared>,
+        snapshot: Arc<MeshSnapshot>,
+        principal: Arc<Principal>,
+        options: SessionOptions,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        let SessionOptions { catalog, schema, timezone, statement_timeout } = options;
+        if let Some(other) = catalog.filter(|catalog| catalog != snapshot.mesh_name()) {
+            return Err(Error::not_found("catalog", &other));
+        }
+        let governed = Arc::new(GovernedCatalog::new(&snapshot, &principal, now));
+        if let Some(name) = &schema
+            && name != INFORMATION_SCHEMA
+            && governed.schema(name).is_none()
+        {
+            return Err(Error::not_found("schema", name));
+        }
+        let longest = shared.config.statement_timeout;
+        Ok(Self {
+            snapshot,
+            principal,
+            catalog: governed,
+            now,
+            schema: schema.unwrap_or_default(),
+            time_zone: time_zone(timezone.as_deref())?,
+            statement_timeout: statement_timeout.map_or(longest, |asked| asked.min(longest)),
+            shared,
+        })
+    }
+
+    /// Plans one statement under a new query id. Nothing is read but what the
+    /// formats need for planning, and nothing is executed.
+    ///
+    /// # Errors
+    /// See [`Error`]: a statement that is wrong, refused, too big, or names
+    /// what is hidden or missing.
+    pub async fn plan(&self, sql: &str) -> Result<PlannedQuery> {
+        PlannedQuery::plan(self.clone(), sql.to_owned(), Uuid::new_v4()).await
+    }
+
+    /// Every table that the principal sees, by schema and name.
+    pub fn visible_tables(&self) -> Vec<VisibleTable> {
+        self.catalog.visible_tables()
+    }
+
+    /// The name of the one catalog.
+    pub fn mesh_name(&self) -> &str {
+        self.snapshot.mesh_name()
+    }
+
+    /// The session's schema, if it has one.
+    pub fn schema(&self) -> Option<&str> {
+        Some(self.schema.as_str()).filter(|schema| !schema.is_empty())
+    }
+
+    /// The snapshot that the session is pinned to.
+    pub fn epoch(&self) -> Epoch {
+        self.snapshot.epoch()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn snapshot(&self) -> &MeshSnapshot {
+        &self.snapshot
+    }
+
+    pub(crate) fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        self.statement_timeout
+    }
+
+    pub(crate) fn default_schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// The planner's state for one statement. It has catalogs, functions and
+    /// rules; it has no object store, file format, table factory or variable.
+    pub(crate) fn state(&self, caps: &Arc<Caps>) -> SessionState {
+        let registry = Registry::new(caps, &self.constants());
+        let mut state = SessionStateBuilder::new()
+            .with_config(self.config())
+            .with_runtime_env(self.shared.query_environment())
+            .with_catalog_list(Arc::new(SessionCatalogs::new(
+                self.snapshot.mesh_name(),
+                Arc::clone(&self.catalog) as Arc<dyn CatalogProvider>,
+                registry.table_functions(),
+            )))
+            .with_expr_planners(registry.expr_planners())
+            .with_scalar_functions(registry.scalar_functions())
+            .with_aggregate_functions(registry.aggregate_functions())
+            .with_window_functions(registry.window_functions())
+            .with_analyzer(registry.analyzer())
+            .build();
+        for function in registry.table_functions().values() {
+            state.register_udtf(function.name(), Arc::clone(function.function()));
+        }
+        let config = Arc::clone(state.config_options());
+        let properties = state.execution_props_mut();
+        properties.mark_start_execution(config);
+        properties.query_execution_start_time = Some(self.now);
+        state
+    }
+
+    fn config(&self) -> SessionConfig {
+        let mut config = SessionConfig::new()
+            .with_create_default_catalog_and_schema(false)
+            // Our own schema of that name stands in the catalog.
+            .with_information_schema(false)
+            .with_default_catalog_and_schema(self.snapshot.mesh_name(), &self.schema);
+        let options: &mut ConfigOptions = config.options_mut();
+        let engine = &self.shared.config;
+        options.execution.target_partitions = engine.target_partitions.max(1);
+        options.execution.batch_size = engine.batch_size;
+        options.execution.time_zone = Some(self.time_zone.clone());
+        options.execution.collect_statistics = true;
+        options.execution.spill_compression = SpillCompression::Lz4Frame;
+        options.execution.enforce_batch_size_in_joins = true;
+        options.execution.parquet.metadata_size_hint = Some(512 << 10);
+        options.optimizer.enable_dynamic_filter_pushdown = true;
+        options.sql_parser.dialect = Dialect::Generic;
+        options.sql_parser.collect_spans = true;
+        options.explain.show_statistics = false;
+        options.explain.show_sizes = false;
+        config
+    }
+
+    fn constants(&self) -> SessionConstants {
+        let text = |value: &str| ScalarValue::Utf8(Some(value.to_owned()));
+        SessionConstants {
+            catalog: text(self.snapshot.mesh_name()),
+            schema: ScalarValue::Utf8(self.schema().map(str::to_owned)),
+            user: text(self.principal.name()),
+        }
+    }
+}
+
+impl fmt::Debug for GovernedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GovernedSession")
+            .field("principal", self.principal.id())
+            .field("epoch", &self.snapshot.epoch())
+            .field("schema", &self.schema)
+            .field("time_zone", &self.time_zone)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! Grants as their manifest states them: not yet held against the contracts.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{Error, Result};
+use crate::fault::Spanned;
+
+/// Whom a grant is for.
+///
+/// ```
+/// use weft_mesh::Grantee;
+///
+/// assert_eq!(Grantee::parse("group:eu-analysts").unwrap(), Grantee::Group("eu-analysts".into()));
+/// assert_eq!(Grantee::parse("everyone").unwrap(), Grantee::Everyone);
+/// assert!(Grantee::parse("ana").is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grantee {
+    User(String),
+    Service(String),
+    Group(String),
+    /// Every authenticated principal.
+    Everyone,
+}
+
+impl Grantee {
+    /// Reads `user:ana`, `service:bi`, `group:eu-analysts` or `everyone`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = || Error::Grantee(text.to_owned());
+        if text == "everyone" {
+            return Ok(Self::Everyone);
+        }
+        let (kind, name) = text.split_once(':').ok_or_else(wrong)?;
+        if !is_principal_name(name) {
+            return Err(wrong());
+        }
+        match kind {
+            "user" => Ok(Self::User(name.to_owned())),
+            "service" => Ok(Self::Service(name.to_owned())),
+            "group" => Ok(Self::Group(name.to_owned())),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for Grantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(f, "user:{name}"),
+            Self::Service(name) => write!(f, "service:{name}"),
+            Self::Group(name) => write!(f, "group:{name}"),
+            Self::Everyone => f.write_str("everyone"),
+        }
+    }
+}
+
+/// Whether a user, service or group may be called so: anything printable without
+/// spaces and colons (Basic authentication ends the user at the first colon).
+pub(crate) fn is_principal_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 256
+        && !name
+            .chars()
+            .any(|c| c == ':' || c.is_whitespace() || c.is_control())
+}
+
+/// One grant of `grants.yaml`.
+#[derive(Debug, Clone)]
+pub struct GrantManifest {
+    /// Unique in the domain.
+    pub name: Spanned<String>,
+    pub to: Vec<Spanned<Grantee>>,
+    pub on: GrantTarget,
+    pub columns: ColumnSelection,
+    /// Column and mask, as text.
+    pub masks: Vec<(Spanned<String>, Spanned<String>)>,
+    /// The row predicate, as text.
+    pub rows: Option<Spanned<String>>,
+    /// From this moment on, inclusive.
+    pub from: Option<DateTime<Utc>>,
+    /// Up to this moment, exclusive.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What a grant is on.
+#[derive(Debug, Clone)]
+pub enum GrantTarget {
+    /// Every table of the domain.
+    All,
+    /// These tables, by their SQL names (`orders`, `orders@1`).
+    Tables(Vec<Spanned<String>>),
+    /// Tables with any of these tags.
+    Tags(Vec<Spanned<String>>),
+}
+
+/// Which columns a grant gives.
+#[derive(Debug, Clone)]
+pub enum ColumnSelection {
+    All,
+    Only(Vec<Spanned<String>>),
+    Except(Vec<Spanned<String>>),
+    /// Columns with any of these tags.
+    Tags(Vec<Spanned<String>>),
+}

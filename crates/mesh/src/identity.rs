@@ -1,0 +1,67 @@
+//! The mesh and who may use it: `mesh.yaml` as values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::fault::Spanned;
+use crate::name::MeshName;
+use crate::secret::SecretRef;
+
+/// A mesh, without its domains: those are loaded each on its own.
+#[derive(Debug, Clone)]
+pub struct Mesh {
+    /// The SQL catalog.
+    pub name: MeshName,
+    /// Picks the server of each contract; without it, or where none matches, the first is taken.
+    pub environment: Option<String>,
+    /// Keys the hash masks and seals handles.
+    pub secret: Option<SecretRef>,
+    pub identity: Identity,
+    /// `mesh.yaml`, absolute.
+    pub file: PathBuf,
+}
+
+/// The identities that the mesh itself knows.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    pub users: Vec<IdentityUser>,
+}
+
+/// A user or a service: the credential says which.
+#[derive(Debug, Clone)]
+pub struct IdentityUser {
+    pub name: Spanned<String>,
+    pub credential: IdentityCredential,
+    pub groups: BTreeSet<String>,
+    /// What row predicates read as `session.attr('x')`.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// How a principal shows who it is.
+#[derive(Debug, Clone)]
+pub enum IdentityCredential {
+    /// A person's password.
+    Password(PasswordSource),
+    /// A service's bearer token.
+    Token(SecretRef),
+}
+
+/// Where the hash of a password is.
+#[derive(Clone)]
+pub enum PasswordSource {
+    /// An argon2 hash in PHC form, `$argon2id$…`; it parses as one.
+    Phc(String),
+    /// A reference to such a hash, which has not been read yet.
+    Ref(SecretRef),
+}
+
+/// A hash can be guessed at by whoever reads it, so it is not printed.
+impl fmt::Debug for PasswordSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Phc(_) => f.write_str("Phc(..)"),
+            Self::Ref(reference) => f.debug_tuple("Ref").field(reference).finish(),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Manifests: a mesh as files, read into validated values.
+//!
+//! Files in, values out, and every fault with its place: this crate knows
+//! nothing of queries, networks or clocks. [`load`] is the way in.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::large_futures,
+        clippy::print_stderr,
+        reason = "tests may fail loudly"
+    )
+)]
+
+mod domain;
+mod error;
+mod fault;
+mod grant;
+mod identity;
+mod load;
+mod location;
+mod name;
+mod secret;
+mod table;
+
+pub use domain::{Credentials, Domain, Storage, StorageUrl};
+pub use error::{Error, Result};
+pub use fault::{Fault, Severity, Span, Spanned};
+pub use grant::{ColumnSelection, GrantManifest, GrantTarget, Grantee};
+pub use identity::{Identity, IdentityCredential, IdentityUser, Mesh, PasswordSource};
+pub use load::{DomainLoad, LoadReport, load};
+pub use location::Location;
+pub use name::{DomainName, MeshName, StorageName, TableId, TableName};
+pub use secret::{Secret, SecretRef};
+pub use table::{
+    Column, Compression, CsvFormat, Format, JsonFormat, JsonLayout, Table, TableSource, TableStatus,
+};

@@ -1,0 +1,209 @@
+//! `identity:` of `mesh.yaml`: users and services with their credentials.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use argon2::password_hash::PasswordHash;
+
+use crate::fault::Span;
+use crate::grant::is_principal_name;
+use crate::identity::{Identity, IdentityCredential, IdentityUser, PasswordSource};
+use crate::secret::SecretRef;
+use crate::yaml::{Fields, Node, Source};
+
+pub(crate) fn read_identity(source: &Source, node: &Node) -> Identity {
+    let Some(fields) = Fields::open(source, node, "`identity`") else {
+        return Identity::default();
+    };
+    let mut users: Vec<IdentityUser> = Vec::new();
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    for item in fields.list("users") {
+        let Some(user) = read_user(source, item) else {
+            continue;
+        };
+        if let Some(first) = seen.get(&user.name.value) {
+            source.report(
+                crate::Fault::error(
+                    user.name.span.clone(),
+                    "duplicate-user",
+                    format!(
+                        "`{}` is named twice, first in line {}",
+                        user.name.value, first.line
+                    ),
+                )
+                .with_help("users and services share one set of names: rename one of the two"),
+            );
+            continue;
+        }
+        seen.insert(user.name.value.clone(), user.name.span.clone());
+        users.push(user);
+    }
+    fields.not_supported_yet("oidc");
+    fields.finish();
+    Identity { users }
+}
+
+fn read_user(source: &Source, node: &Node) -> Option<IdentityUser> {
+    // Before anything is reported: no snippet of a credential, whatever else is wrong.
+    for key in ["password", "token"] {
+        if let Some(value) = node.child(key) {
+            hide_unless_reference(source, value);
+        }
+    }
+    let fields = Fields::open(source, node, "a user")?;
+    let name = fields.required_text("name").and_then(|(node, text)| {
+        if is_principal_name(text) {
+            return Some(source.spanned(node, text));
+        }
+        source
+            .error(node, "name", format!("`{text}` is not a user name"))
+            .help("use no spaces, colons or control characters")
+            .report();
+        None
+    });
+    let service = match fields.get("kind") {
+        None => Some(false),
+        Some(node) => match source.read_text(node, "kind") {
+            Some("user") => Some(false),
+            Some("service") => Some(true),
+            Some(other) => {
+                source
+                    .error(node, "wrong-value", format!("`{other}` is not a kind of user"))
+                    .help("the kinds are `user` and `service`")
+                    .report();
+                None
+            }
+            None => None,
+        },
+    };
+    let (password, token) = (fields.get("password"), fields.get("token"));
+    let credential = match service {
+        Some(false) => {
+            refuse_credential(source, token, "`token` is for services", "password");
+            let node = match password {
+                Some(node) => Some(node),
+                None => fields.required("password"),
+            };
+            node.and_then(|node| read_password(source, node))
+                .map(IdentityCredential::Password)
+        }
+        Some(true) => {
+            refuse_credential(source, password, "`password` is for people", "token");
+            let node = match token {
+                Some(node) => Some(node),
+                None => fields.required("token"),
+            };
+            node.and_then(|node| read_secret(source, node, "token"))
+                .map(IdentityCredential::Token)
+        }
+        None => None,
+    };
+    let mut groups = BTreeSet::new();
+    if let Some(node) = fields.get("groups") {
+        for group in source.read_texts(node, "groups") {
+            if is_principal_name(&group.value) {
+                groups.insert(group.value);
+            } else {
+                source.report(
+                    crate::Fault::error(
+                        group.span,
+                        "name",
+                        format!("`{}` is not a group name", group.value),
+                    )
+                    .with_help("use no spaces, colons or control characters, and no `group:`"),
+                );
+            }
+        }
+    }
+    let mut attributes = BTreeMap::new();
+    if let Some(node) = fields.get("attributes") {
+        for (key, value) in source.read_mapping(node, "attributes").unwrap_or_default() {
+            if let (Some(key), Some(text)) =
+                (key.key_text(), source.read_text(value, "an attribute"))
+            {
+                attributes.insert(key.to_owned(), text.to_owned());
+            }
+        }
+    }
+    fields.not_supported_yet("impersonates");
+    fields.finish();
+    Some(IdentityUser {
+        name: name?,
+        credential: credential?,
+        groups,
+        attributes,
+    })
+}
+
+fn refuse_credential(source: &Source, node: Option<&Node>, message: &str, instead: &str) {
+    if let Some(node) = node {
+        source
+            .error(node, "wrong-credential", message)
+            .help(format!("give `{instead}`, or change `kind`"))
+            .report();
+    }
+}
+
+fn read_password(source: &Source, node: &Node) -> Option<PasswordSource> {
+    let text = source.read_text(node, "password")?;
+    if !text.starts_with('$') {
+        return read_secret(source, node, "password").map(PasswordSource::Ref);
+    }
+    let argon2 = PasswordHash::new(text)
+        .ok()
+        .filter(|hash| {
+            matches!(hash.algorithm.as_str(), "argon2id" | "argon2i" | "argon2d")
+                && hash.salt.is_some()
+                && hash.hash.is_some()
+        })
+        .is_some();
+    if argon2 {
+        return Some(PasswordSource::Phc(text.to_owned()));
+    }
+    source
+        .error(
+            node,
+            "password-hash",
+            "`password` is not an argon2 hash in PHC form",
+        )
+        .help("make one with `weft hash-password`")
+        .report();
+    None
+}
+
+/// Reads a reference to a secret; one that is written out is a fault that does not show it.
+pub(crate) fn read_secret(source: &Source, node: &Node, what: &str) -> Option<SecretRef> {
+    hide_unless_reference(source, node);
+    let text = source.read_text(node, what)?;
+    if let Ok(reference) = SecretRef::parse(text) {
+        return Some(reference.relative_to(source.folder()));
+    }
+    let help = if what == "password" {
+        "give an argon2 hash (`weft hash-password` makes one), or a reference: `env:NAME` or `file:PATH`"
+    } else {
+        "give a reference instead: `env:NAME` or `file:PATH`"
+    };
+    source
+        .error(
+            node,
+            "literal-secret",
+            format!("`{what}` is written out, or is no reference to a secret"),
+        )
+        .help(help)
+        .report();
+    None
+}
+
+fn hide_unless_reference(source: &Source, node: &Node) {
+    let reference = node
+        .as_text()
+        .and_then(|text| SecretRef::parse(text).ok())
+        // A file's path that is no path may be a secret after `file:`.
+        .is_some_and(|reference| match reference {
+            SecretRef::Env(_) => true,
+            SecretRef::File(path) => Path::new(&path).components().count() > 1,
+        });
+    if !reference {
+        source.hide(node);
+    }
+}

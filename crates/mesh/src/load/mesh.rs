@@ -1,0 +1,80 @@
+//! `mesh.yaml`.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::identity::{read_identity, read_secret};
+use crate::fault::Spanned;
+use crate::identity::{Identity, Mesh};
+use crate::name::MeshName;
+use crate::yaml::{Fields, Node, Source, check_header};
+
+/// What could be read, sound or not.
+#[derive(Debug, Default)]
+pub(crate) struct MeshDraft {
+    pub(crate) mesh: Option<Mesh>,
+    pub(crate) environment: Option<String>,
+    /// The paths of the domains' manifests, as written.
+    pub(crate) domains: Vec<Spanned<String>>,
+}
+
+/// Reads the tree of `mesh.yaml`; `mesh` is only there if the essentials are.
+pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> MeshDraft {
+    let Some(fields) = Fields::open(source, root, "a mesh") else {
+        return MeshDraft::default();
+    };
+    check_header(&fields, "Mesh");
+    let name = fields.required_text("name").and_then(|(node, text)| {
+        MeshName::parse(text)
+            .map_err(|error| source.error(node, "name", error.to_string()).report())
+            .ok()
+    });
+    let environment = fields.text("environment").map(str::to_owned);
+    let domains = read_domains(source, &fields);
+    let secret = fields
+        .get("secret")
+        .and_then(|node| read_secret(source, node, "secret"));
+    let identity = fields
+        .get("identity")
+        .map(|node| read_identity(source, node))
+        .unwrap_or_else(Identity::default);
+    fields.not_supported_yet("guardrails");
+    fields.finish();
+    MeshDraft {
+        mesh: name.map(|name| Mesh {
+            name,
+            environment: environment.clone(),
+            secret,
+            identity,
+            file,
+        }),
+        environment,
+        domains,
+    }
+}
+
+fn read_domains(source: &Source, fields: &Fields<'_>) -> Vec<Spanned<String>> {
+    let Some(node) = fields.required("domains") else {
+        return Vec::new();
+    };
+    let mut domains: Vec<Spanned<String>> = Vec::new();
+    for path in source.read_texts(node, "domains") {
+        let plain = |path: &str| path.strip_prefix("./").unwrap_or(path).to_owned();
+        if domains
+            .iter()
+            .any(|other| plain(&other.value) == plain(&path.value))
+        {
+            source.report(
+                crate::Fault::error(
+                    path.span,
+                    "duplicate-domain",
+                    format!("`{}` is listed twice", path.value),
+                )
+                .with_help("keep one of the two"),
+            );
+        } else {
+            domains.push(path);
+        }
+    }
+    domains
+}

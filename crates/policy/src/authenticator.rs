@@ -1,0 +1,233 @@
+//! Who somebody is: passwords and tokens of the mesh's own identity file.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+use weft_mesh::{Fault, Identity, IdentityCredential, IdentityUser, PasswordSource};
+
+use crate::{
+    Principal, PrincipalId,
+    phc::{Cost, Phc},
+};
+
+/// The identity file with its secrets resolved.
+#[derive(Default)]
+pub struct Authenticator {
+    principals: BTreeMap<PrincipalId, Known>,
+    services: Vec<Service>,
+    dummy: Cost,
+}
+
+struct Known {
+    principal: Arc<Principal>,
+    /// `None` where the secret could not be resolved: nobody is let in.
+    credential: Option<Credential>,
+}
+
+enum Credential {
+    Password(Phc),
+    Token([u8; 32]),
+}
+
+struct Service {
+    token: [u8; 32],
+    principal: Arc<Principal>,
+}
+
+impl Authenticator {
+    /// Reads the secrets that the identity file refers to. A principal whose
+    /// secret is missing, malformed, too costly to verify, or shared with
+    /// another service cannot log in; the warning says so.
+    pub fn resolve(identity: &Identity) -> (Self, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let mut principals = BTreeMap::new();
+        for user in &identity.users {
+            let id = match &user.credential {
+                IdentityCredential::Password(_) => PrincipalId::user(&user.name.value),
+                IdentityCredential::Token(_) => PrincipalId::service(&user.name.value),
+            };
+            let credential = resolve(user).map_err(|reason| {
+                let message = format!("{id} cannot log in: {reason}");
+                faults.push(Fault::warning(
+                    user.name.span.clone(),
+                    "unusable-credential",
+                    message,
+                ));
+            });
+            let principal =
+                Principal::new(id.clone(), user.groups.clone(), user.attributes.clone());
+            let known = Known {
+                principal: Arc::new(principal),
+                credential: credential.ok(),
+            };
+            principals.insert(id, known);
+        }
+        refuse_shared_tokens(identity, &mut principals, &mut faults);
+        let services = principals
+            .values()
+            .filter_map(|known| match known.credential {
+                Some(Credential::Token(token)) => Some(Service {
+                    token,
+                    principal: Arc::clone(&known.principal),
+                }),
+                Some(Credential::Password(_)) | None => None,
+            })
+            .collect();
+        let dummy = usual_cost(&principals);
+        (
+            Self {
+                principals,
+                services,
+                dummy,
+            },
+            faults,
+        )
+    }
+
+    /// The user with this password. It takes tens of milliseconds and
+    /// megabytes, for an unknown user as well: call it off the async threads.
+    pub fn verify_password(&self, user: &str, password: &str) -> Option<Arc<Principal>> {
+        match self.principals.get(&PrincipalId::user(user)) {
+            Some(Known {
+                principal,
+                credential: Some(Credential::Password(phc)),
+            }) => phc.verify(password).then(|| Arc::clone(principal)),
+            Some(_) | None => {
+                self.dummy.spend(password);
+                None
+            }
+        }
+    }
+
+    /// The service with this bearer token. Takes the same time whichever it
+    /// is.
+    pub fn verify_token(&self, token: &str) -> Option<Arc<Principal>> {
+        let digest = token_digest(token);
+        let mut found = u64::MAX;
+        for (position, service) in (0u64..).zip(&self.services) {
+            found.conditional_assign(&position, digest.ct_eq(&service.token));
+        }
+        let service = self.services.get(usize::try_from(found).ok()?)?;
+        Some(Arc::clone(&service.principal))
+    }
+
+    /// The principal as the identity file has it, without its credential: for
+    /// sessions minted from an earlier login.
+    pub fn principal(&self, id: &PrincipalId) -> Option<Arc<Principal>> {
+        self.principals
+            .get(id)
+            .map(|known| Arc::clone(&known.principal))
+    }
+
+    /// A digest of the credential, so that what was minted from it ends when
+    /// it changes. `None` where the principal cannot log in.
+    pub fn credential_tag(&self, id: &PrincipalId) -> Option<[u8; 16]> {
+        let mut hasher = Sha256::new();
+        match self.principals.get(id)?.credential.as_ref()? {
+            Credential::Password(phc) => {
+                hasher.update(b"weft credential tag: password:");
+                hasher.update(phc.as_str());
+            }
+            Credential::Token(token) => {
+                hasher.update(b"weft credential tag: token:");
+                hasher.update(token);
+            }
+        }
+        hasher.finalize().first_chunk().copied()
+    }
+}
+
+/// Names the principals and nothing of their credentials.
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("principals", &self.principals.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+fn resolve(user: &IdentityUser) -> Result<Credential, String> {
+    match &user.credential {
+        IdentityCredential::Password(PasswordSource::Phc(text)) => {
+            let phc = Phc::parse(text).map_err(|reason| format!("its password: {reason}"))?;
+            Ok(Credential::Password(phc))
+        }
+        IdentityCredential::Password(PasswordSource::Ref(reference)) => {
+            let secret = reference.resolve().map_err(|error| error.to_string())?;
+            let phc = Phc::parse(secret.expose().trim())
+                .map_err(|reason| format!("the password at `{reference}`: {reason}"))?;
+            Ok(Credential::Password(phc))
+        }
+        IdentityCredential::Token(reference) => {
+            let secret = reference.resolve().map_err(|error| error.to_string())?;
+            if secret.expose().trim().is_empty() {
+                return Err(format!("the token at `{reference}` is empty"));
+            }
+            Ok(Credential::Token(token_digest(secret.expose())))
+        }
+    }
+}
+
+/// Two services with one token are nobody: which of them would depend on the
+/// order of the file.
+fn refuse_shared_tokens(
+    identity: &Identity,
+    principals: &mut BTreeMap<PrincipalId, Known>,
+    faults: &mut Vec<Fault>,
+) {
+    let mut holders: HashMap<[u8; 32], Vec<PrincipalId>> = HashMap::new();
+    for (id, known) in principals.iter() {
+        if let Some(Credential::Token(token)) = known.credential {
+            holders.entry(token).or_default().push(id.clone());
+        }
+    }
+    for user in &identity.users {
+        let id = PrincipalId::service(&user.name.value);
+        let Some(sharing) = holders
+            .values()
+            .find(|ids| ids.len() > 1 && ids.contains(&id))
+        else {
+            continue;
+        };
+        let others: Vec<_> = sharing
+            .iter()
+            .filter(|other| **other != id)
+            .map(ToString::to_string)
+            .collect();
+        if let Some(known) = principals.get_mut(&id) {
+            known.credential = None;
+            let message = format!(
+                "{id} cannot log in: its token is that of {}",
+                others.join(", ")
+            );
+            faults.push(Fault::warning(
+                user.name.span.clone(),
+                "unusable-credential",
+                message,
+            ));
+        }
+    }
+}
+
+/// The commonest cost, the dearest among equals.
+fn usual_cost(principals: &BTreeMap<PrincipalId, Known>) -> Cost {
+    let mut counts: BTreeMap<&Cost, usize> = BTreeMap::new();
+    for known in principals.values() {
+        if let Some(Credential::Password(phc)) = &known.credential {
+            *counts.entry(phc.cost()).or_default() += 1;
+        }
+    }
+    counts
+        .into_iter()
+        .max_by_key(|(cost, count)| (*count, *cost))
+        .map(|(cost, _)| cost.clone())
+        .unwrap_or_default()
+}
+
+fn token_digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}

@@ -1,0 +1,202 @@
+//! A domain's grants, held against its contracts: names expanded to columns,
+//! masks fitted to types, predicates typed, and an index by grantee.
+
+mod compile;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use arrow_schema::DataType;
+use chrono::{DateTime, Utc};
+use weft_mesh::{Domain, DomainName, Fault, Grantee, Span, TableId};
+
+use self::compile::Compiler;
+use crate::{ColumnMask, Principal, PrincipalKind, RowPredicate};
+
+/// All grants of one domain in the form that decisions are made from. It
+/// depends on the domain's manifests alone, not on the time.
+pub struct DomainPolicy {
+    name: DomainName,
+    tables: HashMap<TableId, TablePolicy>,
+    ends: Vec<GrantEnd>,
+}
+
+/// One table's columns, and the grants on it.
+pub(crate) struct TablePolicy {
+    pub(crate) columns: Vec<PolicyColumn>,
+    pub(crate) grants: Vec<TableGrant>,
+    index: GranteeIndex,
+}
+
+/// A column as its contract declares it.
+pub(crate) struct PolicyColumn {
+    pub(crate) name: String,
+    pub(crate) data_type: DataType,
+    pub(crate) nullable: bool,
+}
+
+/// What one grant gives of one table.
+pub(crate) struct TableGrant {
+    pub(crate) name: Arc<str>,
+    pub(crate) from: Option<DateTime<Utc>>,
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// The positions of the columns given, ascending; never empty.
+    pub(crate) columns: Arc<[usize]>,
+    /// The masks among them, ascending by position; all others are clear.
+    pub(crate) masks: Box<[(usize, ColumnMask)]>,
+    pub(crate) rows: Option<Arc<RowPredicate>>,
+}
+
+/// Positions in [`TablePolicy::grants`] by grantee.
+#[derive(Default)]
+struct GranteeIndex {
+    users: HashMap<String, Vec<usize>>,
+    services: HashMap<String, Vec<usize>>,
+    groups: HashMap<String, Vec<usize>>,
+    everyone: Vec<usize>,
+}
+
+/// When a grant ends, for warnings.
+struct GrantEnd {
+    span: Span,
+    grant: Arc<str>,
+    until: DateTime<Utc>,
+}
+
+impl DomainPolicy {
+    /// Holds the grants of a domain against its tables.
+    ///
+    /// # Errors
+    /// Every fault of every grant: tables, columns and tags that do not exist,
+    /// masks that do not fit their column or are on one that is not given, and
+    /// row predicates that are not sound.
+    pub fn compile(domain: &Domain) -> Result<Self, Vec<Fault>> {
+        let mut compiler = Compiler::new(domain);
+        for grant in &domain.grants {
+            compiler.add(grant);
+        }
+        let (tables, faults) = compiler.finish();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let ends = domain
+            .grants
+            .iter()
+            .filter_map(|grant| {
+                Some(GrantEnd {
+                    span: grant.name.span.clone(),
+                    grant: Arc::from(grant.name.value.as_str()),
+                    until: grant.until?,
+                })
+            })
+            .collect();
+        Ok(Self {
+            name: domain.name.clone(),
+            tables,
+            ends,
+        })
+    }
+
+    /// The domain.
+    pub fn name(&self) -> &DomainName {
+        &self.name
+    }
+
+    /// What its owner should look at again: grants that have ended.
+    pub fn warnings(&self, now: DateTime<Utc>) -> Vec<Fault> {
+        self.ends
+            .iter()
+            .filter(|end| end.until <= now)
+            .map(|end| {
+                let message = format!("grant `{}` ended at {}", end.grant, end.until.to_rfc3339());
+                Fault::warning(end.span.clone(), "expired-grant", message)
+                    .with_help("remove it, or move `until` on")
+            })
+            .collect()
+    }
+
+    pub(crate) fn table(&self, table: &TableId) -> Option<&TablePolicy> {
+        self.tables.get(table)
+    }
+}
+
+/// Shows how much there is, not what it says.
+impl std::fmt::Debug for DomainPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DomainPolicy")
+            .field("name", &self.name)
+            .field("tables", &self.tables.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl TablePolicy {
+    fn new(columns: Vec<PolicyColumn>) -> Self {
+        Self {
+            columns,
+            grants: Vec::new(),
+            index: GranteeIndex::default(),
+        }
+    }
+
+    fn add(&mut self, grant: TableGrant, to: &BTreeSet<Grantee>) {
+        let position = self.grants.len();
+        for grantee in to {
+            let positions = match grantee {
+                Grantee::User(name) => self.index.users.entry(name.clone()).or_default(),
+                Grantee::Service(name) => self.index.services.entry(name.clone()).or_default(),
+                Grantee::Group(name) => self.index.groups.entry(name.clone()).or_default(),
+                Grantee::Everyone => &mut self.index.everyone,
+            };
+            positions.push(position);
+        }
+        self.grants.push(grant);
+    }
+
+    /// The grants to a principal, each with the grantees that the principal is.
+    pub(crate) fn grants_to(
+        &self,
+        principal: &Principal,
+    ) -> impl Iterator<Item = (&TableGrant, Vec<Grantee>)> {
+        let mut found: BTreeMap<usize, Vec<Grantee>> = BTreeMap::new();
+        let mut note = |positions: Option<&Vec<usize>>, grantee: &dyn Fn() -> Grantee| {
+            for position in positions.into_iter().flatten() {
+                found.entry(*position).or_default().push(grantee());
+            }
+        };
+        let name = principal.name();
+        match principal.id().kind {
+            PrincipalKind::User => {
+                note(self.index.users.get(name), &|| {
+                    Grantee::User(name.to_owned())
+                });
+            }
+            PrincipalKind::Service => {
+                note(self.index.services.get(name), &|| {
+                    Grantee::Service(name.to_owned())
+                });
+            }
+        }
+        for group in principal.groups() {
+            note(self.index.groups.get(group), &|| {
+                Grantee::Group(group.clone())
+            });
+        }
+        note(Some(&self.index.everyone), &|| Grantee::Everyone);
+        found
+            .into_iter()
+            .filter_map(|(position, to)| Some((self.grants.get(position)?, to)))
+    }
+}
+
+impl TableGrant {
+    /// The grant's mask on a column that it gives.
+    pub(crate) fn mask(&self, column: usize) -> Option<&ColumnMask> {
+        self.masks
+            .iter()
+            .find(|(at, _)| *at == column)
+            .map(|(_, mask)| mask)
+    }
+}

@@ -1,0 +1,107 @@
+//! Who asks: a user or a service, with groups and attributes that come only
+//! from verified credentials or the mesh's own identity file.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+/// Whether a principal is a person or a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PrincipalKind {
+    /// A person, who logs in with a password.
+    User,
+    /// A program, which presents a bearer token.
+    Service,
+}
+
+/// The identity of a principal, unique in the mesh; displayed as `user:ana`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PrincipalId {
+    /// The namespace of the name.
+    pub kind: PrincipalKind,
+    /// The name in the identity file, or the subject of a token.
+    pub name: String,
+}
+
+impl PrincipalId {
+    /// The identity of the user called `name`.
+    pub fn user(name: impl Into<String>) -> Self {
+        Self {
+            kind: PrincipalKind::User,
+            name: name.into(),
+        }
+    }
+
+    /// The identity of the service called `name`.
+    pub fn service(name: impl Into<String>) -> Self {
+        Self {
+            kind: PrincipalKind::Service,
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for PrincipalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            PrincipalKind::User => "user",
+            PrincipalKind::Service => "service",
+        };
+        write!(f, "{kind}:{}", self.name)
+    }
+}
+
+/// A verified identity with what policy may know about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    id: PrincipalId,
+    groups: BTreeSet<String>,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Principal {
+    /// A principal whose identity, groups and attributes the caller has
+    /// verified.
+    pub fn new(
+        id: PrincipalId,
+        groups: BTreeSet<String>,
+        attributes: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            id,
+            groups,
+            attributes,
+        }
+    }
+
+    /// Kind and name.
+    pub fn id(&self) -> &PrincipalId {
+        &self.id
+    }
+
+    /// The name alone: `session.user` of a row predicate.
+    pub fn name(&self) -> &str {
+        &self.id.name
+    }
+
+    /// The groups that the principal is a member of.
+    pub fn groups(&self) -> &BTreeSet<String> {
+        &self.groups
+    }
+
+    /// All attributes by name.
+    pub fn attributes(&self) -> &BTreeMap<String, String> {
+        &self.attributes
+    }
+
+    /// One attribute: `session.attr('name')` of a row predicate.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).map(String::as_str)
+    }
+
+    /// Whether the principal is a member of `group`.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.contains(group)
+    }
+}

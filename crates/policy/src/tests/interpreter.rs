@@ -1,0 +1,146 @@
+//! A row at a time, by the book: what the decision has to mean.
+
+use datafusion_common::ScalarValue;
+
+use crate::{
+    CellRule, ColumnMask, Exposure, Operand, Principal, Reveal, RowPredicate, TableAccess,
+};
+
+/// What a principal sees of a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    Clear,
+    Masked(ColumnMask),
+    Hidden,
+}
+
+/// The truth of a predicate, bound or not, on a row in a session.
+pub(crate) fn eval(
+    predicate: &RowPredicate,
+    row: &[ScalarValue],
+    session: &Principal,
+) -> Option<bool> {
+    let value = |operand: &Operand| value(operand, row, session);
+    match predicate {
+        RowPredicate::Literal(value) => *value,
+        RowPredicate::Bool(operand) => match value(operand) {
+            ScalarValue::Boolean(value) => value,
+            other => panic!("{other:?} is not a truth value"),
+        },
+        RowPredicate::Compare { left, op, right } => {
+            let (left, right) = (value(left), value(right));
+            if left.is_null() || right.is_null() {
+                return None;
+            }
+            assert_eq!(left.data_type(), right.data_type());
+            Some(op.holds(left.partial_cmp(&right).unwrap()))
+        }
+        RowPredicate::InList { operand, list, negated } => {
+            let operand = value(operand);
+            assert!(list.iter().all(|item| item.data_type() == operand.data_type()));
+            (!operand.is_null()).then(|| list.contains(&operand) != *negated)
+        }
+        RowPredicate::IsNull { operand, negated } => Some(value(operand).is_null() != *negated),
+        RowPredicate::IsTruth { predicate, truth, negated } => {
+            Some((eval(predicate, row, session) == *truth) != *negated)
+        }
+        RowPredicate::Like { operand, pattern, case_insensitive, negated } => {
+            let text = text(&value(operand))?;
+            let (text, pattern) = if *case_insensitive {
+                (text.to_lowercase(), pattern.to_lowercase())
+            } else {
+                (text, pattern.clone())
+            };
+            let (text, pattern): (Vec<char>, Vec<char>) =
+                (text.chars().collect(), pattern.chars().collect());
+            Some(like(&text, &pattern) != *negated)
+        }
+        RowPredicate::StartsWith { operand, prefix } => {
+            Some(text(&value(operand))?.starts_with(&text(&value(prefix))?))
+        }
+        RowPredicate::InGroup(group) => Some(session.is_in(group)),
+        RowPredicate::Not(inner) => eval(inner, row, session).map(|value| !value),
+        RowPredicate::And(parts) => kleene(parts, row, session, false),
+        RowPredicate::Or(parts) => kleene(parts, row, session, true),
+    }
+}
+
+/// Whether a row is visible.
+pub(crate) fn visible(access: &TableAccess, row: &[ScalarValue], session: &Principal) -> bool {
+    access.rows.as_ref().is_none_or(|rows| eval(rows, row, session) == Some(true))
+}
+
+/// What is seen of a column on a visible row; `None` where it does not exist.
+pub(crate) fn cell(
+    access: &TableAccess,
+    index: usize,
+    row: &[ScalarValue],
+    session: &Principal,
+) -> Option<Cell> {
+    let column = access.columns.iter().find(|column| column.index == index)?;
+    Some(match &column.exposure {
+        Exposure::Clear => Cell::Clear,
+        Exposure::Cells(rules) => {
+            let matches = |rule: &&CellRule| {
+                rule.when.as_ref().is_none_or(|when| eval(when, row, session) == Some(true))
+            };
+            match rules.iter().find(matches).map(|rule| &rule.reveal) {
+                Some(Reveal::Clear) => Cell::Clear,
+                Some(Reveal::Masked(mask)) => Cell::Masked(mask.clone()),
+                None => Cell::Hidden,
+            }
+        }
+    })
+}
+
+fn value(operand: &Operand, row: &[ScalarValue], session: &Principal) -> ScalarValue {
+    let cased = |inner: &Operand, change: fn(&str) -> String| {
+        let inner = value(inner, row, session);
+        let changed = text(&inner).map(|text| change(&text));
+        ScalarValue::Utf8(changed).cast_to(&inner.data_type()).unwrap()
+    };
+    match operand {
+        Operand::Column { index, data_type, .. } => {
+            assert_eq!(row[*index].data_type(), *data_type);
+            row[*index].clone()
+        }
+        Operand::Literal(value) => value.clone(),
+        Operand::User => ScalarValue::Utf8(Some(session.name().to_owned())),
+        Operand::Attr(name) => ScalarValue::Utf8(session.attribute(name).map(str::to_owned)),
+        Operand::Lower(inner) => cased(inner, str::to_lowercase),
+        Operand::Upper(inner) => cased(inner, str::to_uppercase),
+        Operand::Widen(inner, data_type) => {
+            value(inner, row, session).cast_to(data_type).unwrap()
+        }
+    }
+}
+
+fn text(value: &ScalarValue) -> Option<String> {
+    value.try_as_str().unwrap().map(str::to_owned)
+}
+
+fn kleene(
+    parts: &[RowPredicate],
+    row: &[ScalarValue],
+    session: &Principal,
+    decisive: bool,
+) -> Option<bool> {
+    let values: Vec<_> = parts.iter().map(|part| eval(part, row, session)).collect();
+    if values.contains(&Some(decisive)) {
+        Some(decisive)
+    } else if values.contains(&None) {
+        None
+    } else {
+        Some(!decisive)
+    }
+}
+
+fn like(text: &[char], pattern: &[char]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        ['%', rest @ ..] => (0..=text.len()).any(|skip| like(&text[skip..], rest)),
+        ['_', rest @ ..] => !text.is_empty() && like(&text[1..], rest),
+        ['\\', escaped, rest @ ..] => text.first() == Some(escaped) && like(&text[1..], rest),
+        [plain, rest @ ..] => text.first() == Some(plain) && like(&text[1..], rest),
+    }
+}

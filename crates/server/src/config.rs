@@ -1,0 +1,45 @@
+//! What the operator sets for the server.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use weft_mesh::Secret;
+
+/// How the server listens; every field has a default.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Port 0 takes a free one, see [`Server::local_addr`](crate::Server::local_addr).
+    pub listen: SocketAddr,
+    /// Without it the server speaks plaintext.
+    pub tls: Option<TlsConfig>,
+    /// Handles and session bearers are sealed under keys of it: replicas share
+    /// it, and with it they survive a restart. Random when absent.
+    pub secret: Option<Secret>,
+    /// How long running streams may go on after the server was told to stop.
+    pub drain: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
+            tls: None,
+            secret: None,
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A certificate chain and its private key, as PEM texts.
+#[derive(Clone)]
+pub struct TlsConfig {
+    pub cert_pem: Vec<u8>,
+    pub key_pem: Vec<u8>,
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig").finish_non_exhaustive()
+    }
+}

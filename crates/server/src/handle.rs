@@ -1,0 +1,335 @@
+//! Statement handles: all that a ticket or a prepared statement needs to run
+//! again, sealed for the principal it was made for.
+//!
+//! Handles are stateless, so any replica with the same secret serves them, and
+//! they carry no authority: whoever presents one is authenticated, and access is
+//! decided anew. A handle of somebody else, of another server or of last week
+//! reads like one that never existed.
+
+use std::time::Duration;
+
+use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use prost::Message;
+use tonic::Status;
+use uuid::Uuid;
+use weft_engine::SessionOptions;
+use weft_policy::PrincipalId;
+
+use crate::seal::Sealer;
+use crate::status;
+
+/// Tickets are redeemed at once, or after a short wait in the client.
+const TICKET_LIFE: TimeDelta = TimeDelta::minutes(15);
+/// Connection pools keep prepared statements for long.
+const PREPARED_LIFE: TimeDelta = TimeDelta::hours(24);
+/// A handle travels in messages that clients cut off at 4 MiB.
+const LIMIT_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a client holds between two calls.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StatementHandle {
+    pub(crate) content: Content,
+    /// The epoch of the mesh in which the handle was made; for the log.
+    pub(crate) epoch: u64,
+    pub(crate) query_id: Uuid,
+}
+
+/// What a handle stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    /// A result that `DoGet` produces.
+    Ticket(Statement),
+    /// A prepared statement, with or without bound parameters.
+    Prepared(Statement),
+    /// A metadata command, as the client sent it.
+    Metadata(Bytes),
+}
+
+/// A statement, and what its meaning depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    /// The bound rows as an Arrow IPC stream; empty for none.
+    pub(crate) parameters: Bytes,
+    pub(crate) options: SessionOptions,
+    /// Hash of the wire schema that the client was told.
+    pub(crate) schema_hash: [u8; 32],
+}
+
+/// Seals and opens handles.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    sealer: Sealer,
+}
+
+impl Handles {
+    pub(crate) fn new(sealer: Sealer) -> Self {
+        Self { sealer }
+    }
+
+    /// The sealed handle and when it expires.
+    pub(crate) fn seal(
+        &self,
+        owner: &PrincipalId,
+        handle: &StatementHandle,
+        now: DateTime<Utc>,
+    ) -> Result<(Bytes, DateTime<Utc>), Status> {
+        let life = match handle.content {
+            Content::Ticket(_) | Content::Metadata(_) => TICKET_LIFE,
+            Content::Prepared(_) => PREPARED_LIFE,
+        };
+        let expires = now + life;
+        let payload = Payload::new(handle, now, expires).encode_to_vec();
+        if payload.len() > LIMIT_BYTES {
+            return Err(Status::invalid_argument(format!(
+                "the statement and its parameters take {} bytes, more than the {LIMIT_BYTES} that a handle carries",
+                payload.len(),
+            )));
+        }
+        let sealed = self
+            .sealer
+            .seal(&owner.to_string(), &payload)
+            .ok_or_else(|| status::internal("a handle could not be sealed"))?;
+        Ok((sealed.into(), expires))
+    }
+
+    /// The handle behind `sealed`, if it is of `owner` and still alive.
+    pub(crate) fn open(
+        &self,
+        owner: &PrincipalId,
+        sealed: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<StatementHandle, Status> {
+        if sealed.len() > LIMIT_BYTES + 1024 {
+            return Err(unknown());
+        }
+        let payload = self
+            .sealer
+            .open(&owner.to_string(), sealed)
+            .and_then(|plain| Payload::decode(plain.as_slice()).ok())
+            .filter(|payload| now.timestamp() < payload.expires)
+            .ok_or_else(unknown)?;
+        payload.into_handle().ok_or_else(unknown)
+    }
+}
+
+/// The ticket that carries `sealed`.
+pub(crate) fn ticket(sealed: Bytes) -> arrow_flight::Ticket {
+    let message = TicketStatementQuery {
+        statement_handle: sealed,
+    };
+    arrow_flight::Ticket::new(message.as_any().encode_to_vec())
+}
+
+/// One text for a handle that is unknown, expired or somebody else's.
+pub(crate) fn unknown() -> Status {
+    Status::not_found("statement handle is unknown or expired: run or prepare the statement again")
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Payload {
+    #[prost(enumeration = "Kind", tag = "1")]
+    kind: i32,
+    #[prost(string, tag = "2")]
+    sql: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    parameters: Bytes,
+    #[prost(string, optional, tag = "4")]
+    catalog: Option<String>,
+    #[prost(string, optional, tag = "5")]
+    schema: Option<String>,
+    #[prost(string, optional, tag = "6")]
+    timezone: Option<String>,
+    #[prost(uint64, optional, tag = "7")]
+    statement_timeout_millis: Option<u64>,
+    #[prost(bytes = "vec", tag = "8")]
+    schema_hash: Vec<u8>,
+    #[prost(uint64, tag = "9")]
+    epoch: u64,
+    #[prost(bytes = "vec", tag = "10")]
+    query_id: Vec<u8>,
+    #[prost(int64, tag = "11")]
+    issued: i64,
+    #[prost(int64, tag = "12")]
+    expires: i64,
+    #[prost(bytes = "bytes", tag = "13")]
+    command: Bytes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+enum Kind {
+    Unspecified = 0,
+    Ticket = 1,
+    Prepared = 2,
+    Metadata = 3,
+}
+
+impl Payload {
+    fn new(handle: &StatementHandle, issued: DateTime<Utc>, expires: DateTime<Utc>) -> Self {
+        let common = Self {
+            epoch: handle.epoch,
+            query_id: handle.query_id.as_bytes().to_vec(),
+            issued: issued.timestamp(),
+            expires: expires.timestamp(),
+            ..Self::default()
+        };
+        match &handle.content {
+            Content::Ticket(statement) => common.with_statement(Kind::Ticket, statement),
+            Content::Prepared(statement) => common.with_statement(Kind::Prepared, statement),
+            Content::Metadata(command) => Self {
+                kind: Kind::Metadata.into(),
+                command: command.clone(),
+                ..common
+            },
+        }
+    }
+
+    fn with_statement(self, kind: Kind, statement: &Statement) -> Self {
+        let options = &statement.options;
+        Self {
+            kind: kind.into(),
+            sql: statement.sql.clone(),
+            parameters: statement.parameters.clone(),
+            catalog: options.catalog.clone(),
+            schema: options.schema.clone(),
+            timezone: options.timezone.clone(),
+            statement_timeout_millis: options
+                .statement_timeout
+                .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+            schema_hash: statement.schema_hash.to_vec(),
+            ..self
+        }
+    }
+
+    fn into_handle(self) -> Option<StatementHandle> {
+        let epoch = self.epoch;
+        let query_id = Uuid::from_slice(&self.query_id).ok()?;
+        let content = match self.kind() {
+            Kind::Unspecified => return None,
+            Kind::Ticket => Content::Ticket(self.into_statement()?),
+            Kind::Prepared => Content::Prepared(self.into_statement()?),
+            Kind::Metadata => Content::Metadata(self.command),
+        };
+        Some(StatementHandle {
+            content,
+            epoch,
+            query_id,
+        })
+    }
+
+    fn into_statement(self) -> Option<Statement> {
+        Some(Statement {
+            sql: self.sql,
+            parameters: self.parameters,
+            options: SessionOptions {
+                catalog: self.catalog,
+                schema: self.schema,
+                timezone: self.timezone,
+                statement_timeout: self.statement_timeout_millis.map(Duration::from_millis),
+            },
+            schema_hash: self.schema_hash.try_into().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weft_policy::PrincipalKind;
+
+    use super::*;
+    use crate::seal::Purpose;
+
+    fn handles() -> Handles {
+        Handles::new(Sealer::new(b"secret", Purpose::Handle))
+    }
+
+    fn ana() -> PrincipalId {
+        PrincipalId {
+            kind: PrincipalKind::User,
+            name: "ana".to_owned(),
+        }
+    }
+
+    fn statement() -> Statement {
+        Statement {
+            sql: "SELECT $1".to_owned(),
+            parameters: Bytes::from_static(b"ipc"),
+            options: SessionOptions {
+                catalog: Some("acme".to_owned()),
+                schema: Some("sales".to_owned()),
+                timezone: None,
+                statement_timeout: Some(Duration::from_millis(1_500)),
+            },
+            schema_hash: [7; 32],
+        }
+    }
+
+    fn handle(content: Content) -> StatementHandle {
+        StatementHandle {
+            content,
+            epoch: 3,
+            query_id: Uuid::from_u128(9),
+        }
+    }
+
+    #[test]
+    fn every_content_survives_the_round_trip() {
+        for content in [
+            Content::Ticket(statement()),
+            Content::Prepared(statement()),
+            Content::Metadata(Bytes::from_static(b"any")),
+        ] {
+            let handle = handle(content);
+            let now = Utc::now();
+            let (sealed, _) = handles().seal(&ana(), &handle, now).unwrap();
+            assert_eq!(handles().open(&ana(), &sealed, now).unwrap(), handle);
+        }
+    }
+
+    #[test]
+    fn a_handle_of_another_garbage_and_an_expired_one_read_alike() {
+        let now = Utc::now();
+        let ticket = handle(Content::Ticket(statement()));
+        let (sealed, expires) = handles().seal(&ana(), &ticket, now).unwrap();
+        let service = PrincipalId {
+            kind: PrincipalKind::Service,
+            name: "ana".to_owned(),
+        };
+        let texts = [
+            handles().open(&service, &sealed, now).unwrap_err(),
+            handles().open(&ana(), b"garbage", now).unwrap_err(),
+            handles().open(&ana(), b"", now).unwrap_err(),
+            handles().open(&ana(), &sealed, expires).unwrap_err(),
+        ]
+        .map(|status| (status.code(), status.message().to_owned()));
+        assert!(texts.windows(2).all(|pair| pair[0] == pair[1]), "{texts:?}");
+    }
+
+    #[test]
+    fn prepared_statements_outlive_tickets() {
+        let now = Utc::now();
+        let (_, ticket) = handles()
+            .seal(&ana(), &handle(Content::Ticket(statement())), now)
+            .unwrap();
+        let (_, prepared) = handles()
+            .seal(&ana(), &handle(Content::Prepared(statement())), now)
+            .unwrap();
+        assert_eq!(ticket - now, TICKET_LIFE);
+        assert_eq!(prepared - now, PREPARED_LIFE);
+    }
+
+    #[test]
+    fn a_statement_too_big_for_a_handle_is_refused() {
+        let big = Statement {
+            sql: "x".repeat(LIMIT_BYTES),
+            ..statement()
+        };
+        let status = handles()
+            .seal(&ana(), &handle(Content::Prepared(big)), Utc::now())
+            .unwrap_err();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    }
+}

@@ -1,0 +1,302 @@
+//! The Flight service: every RPC, and where it goes.
+//!
+//! Each call authenticates first, decodes its command once, and decides access
+//! anew. Nothing here holds a decision from one call to the next.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use chrono::{DateTime, Utc};
+use futures::{FutureExt, Stream};
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+use weft_engine::{Engine, GovernedSession, SessionOptions};
+use weft_policy::{Principal, PrincipalId};
+
+use crate::authenticate::Gate;
+use crate::command::FlightCommand;
+use crate::handle::{self, Handles};
+use crate::metadata::ServerInfo;
+use crate::prepared::Bindings;
+use crate::running::RunningTickets;
+use crate::session::{SessionId, Sessions, options_of_call};
+use crate::stream::FlightDataStream;
+use crate::wire::schema_message;
+use crate::{action, status};
+
+type BoxedStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
+
+/// Flight SQL over one engine.
+#[derive(Debug)]
+pub(crate) struct FlightSql {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) gate: Gate,
+    pub(crate) handles: Handles,
+    pub(crate) sessions: Sessions,
+    pub(crate) bindings: Bindings,
+    pub(crate) tickets: RunningTickets,
+    pub(crate) info: ServerInfo,
+    /// The server takes no new statement.
+    pub(crate) draining: CancellationToken,
+    /// What still runs must end.
+    pub(crate) stop: CancellationToken,
+}
+
+/// One authenticated call.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) session: Option<SessionId>,
+    /// Of the session, overridden by the headers of the call.
+    pub(crate) options: SessionOptions,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Call {
+    pub(crate) fn owner(&self) -> &PrincipalId {
+        self.principal.id()
+    }
+}
+
+impl FlightSql {
+    /// Who calls, and with which options; the first thing that every RPC asks.
+    pub(crate) async fn enter(&self, headers: &MetadataMap) -> Result<Call, Status> {
+        let snapshot = self.engine.snapshot();
+        let caller = self.gate.authenticate(headers, &snapshot).await?;
+        let stored = self
+            .sessions
+            .options(caller.session, caller.principal.id());
+        Ok(Call {
+            options: options_of_call(stored, headers)?,
+            principal: caller.principal,
+            session: caller.session,
+            now: Utc::now(),
+        })
+    }
+
+    /// The caller's view of the mesh at this instant.
+    pub(crate) fn open(
+        &self,
+        call: &Call,
+        options: SessionOptions,
+    ) -> Result<GovernedSession, Status> {
+        self.engine
+            .session(Arc::clone(&call.principal), options)
+            .map_err(|error| status::of_engine(&error, None))
+    }
+
+    /// Refuses what would start work that a stopping server cannot finish.
+    pub(crate) fn accept(&self) -> Result<(), Status> {
+        if self.draining.is_cancelled() {
+            return Err(status::unavailable("the server is stopping"));
+        }
+        Ok(())
+    }
+
+    async fn flight_info(&self, request: Request<FlightDescriptor>) -> Result<FlightInfo, Status> {
+        let call = self.enter(request.metadata()).await?;
+        self.accept()?;
+        let descriptor = request.into_inner();
+        let info = match FlightCommand::of_descriptor(&descriptor)? {
+            FlightCommand::Statement { sql } => self.statement_info(&call, sql).await?,
+            FlightCommand::Prepared { handle } => self.prepared_info(&call, &handle).await?,
+            FlightCommand::Metadata(command) => {
+                self.metadata_info(&call, &command, &descriptor.cmd)?
+            }
+            FlightCommand::Ticket { .. } => return Err(ticket_misplaced()),
+            FlightCommand::Refused(refusal) => return Err(refusal.status()),
+        };
+        Ok(info.with_descriptor(descriptor))
+    }
+
+    async fn schema(&self, request: Request<FlightDescriptor>) -> Result<SchemaResult, Status> {
+        let call = self.enter(request.metadata()).await?;
+        self.accept()?;
+        let schema = match FlightCommand::of_descriptor(request.get_ref())? {
+            FlightCommand::Statement { sql } => self.statement_schema(&call, &sql).await?,
+            FlightCommand::Prepared { handle } => self.prepared_schema(&call, &handle).await?,
+            FlightCommand::Metadata(command) => self.info.schema(&command),
+            FlightCommand::Ticket { .. } => return Err(ticket_misplaced()),
+            FlightCommand::Refused(refusal) => return Err(refusal.status()),
+        };
+        Ok(SchemaResult {
+            schema: encode_schema(&schema)?,
+        })
+    }
+
+    async fn stream(&self, request: Request<Ticket>) -> Result<FlightDataStream, Status> {
+        let call = self.enter(request.metadata()).await?;
+        self.accept()?;
+        match FlightCommand::decode(&request.get_ref().ticket)? {
+            FlightCommand::Ticket { handle } => self.redeem(&call, &handle).await,
+            // Some clients redeem a command without asking for its ticket first.
+            FlightCommand::Prepared { handle } => self.prepared_stream(&call, &handle).await,
+            FlightCommand::Metadata(command) => self.metadata_stream(&call, &command),
+            FlightCommand::Statement { .. } => Err(Status::invalid_argument(
+                "a statement is no ticket: send it with GetFlightInfo first",
+            )),
+            FlightCommand::Refused(refusal) => Err(refusal.status()),
+        }
+    }
+
+    async fn redeem(&self, call: &Call, sealed: &[u8]) -> Result<FlightDataStream, Status> {
+        let opened = self.handles.open(call.owner(), sealed, call.now)?;
+        match opened.content {
+            handle::Content::Ticket(statement) => {
+                self.run(call, statement, opened.query_id).await
+            }
+            handle::Content::Metadata(command) => match FlightCommand::decode(&command)? {
+                FlightCommand::Metadata(command) => self.metadata_stream(call, &command),
+                FlightCommand::Statement { .. }
+                | FlightCommand::Prepared { .. }
+                | FlightCommand::Ticket { .. }
+                | FlightCommand::Refused(_) => Err(handle::unknown()),
+            },
+            handle::Content::Prepared(_) => Err(handle::unknown()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl FlightService for FlightSqlService {
+    type HandshakeStream = BoxedStream<HandshakeResponse>;
+    type ListFlightsStream = BoxedStream<FlightInfo>;
+    type DoGetStream = FlightDataStream;
+    type DoPutStream = BoxedStream<PutResult>;
+    type DoActionStream = BoxedStream<arrow_flight::Result>;
+    type ListActionsStream = BoxedStream<ActionType>;
+    type DoExchangeStream = BoxedStream<FlightData>;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        guard(self.0.handshake(request)).await
+    }
+
+    async fn list_flights(
+        &self,
+        request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        self.0.enter(request.metadata()).await?;
+        Err(Status::unimplemented(
+            "weft lists no flights: ask for tables with CommandGetTables",
+        ))
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        guard(self.0.flight_info(request)).await.map(Response::new)
+    }
+
+    async fn poll_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        let info = guard(self.0.flight_info(request)).await?;
+        let mut poll = PollInfo::new().with_info(info);
+        // No descriptor to poll again: the result can be fetched.
+        poll.progress = Some(1.0);
+        Ok(Response::new(poll))
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        guard(self.0.schema(request)).await.map(Response::new)
+    }
+
+    async fn do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Self::DoGetStream>, Status> {
+        guard(self.0.stream(request)).await.map(Response::new)
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        let result = guard(self.0.put(request)).await?;
+        Ok(Response::new(one(result)))
+    }
+
+    async fn do_exchange(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        self.0.enter(request.metadata()).await?;
+        Err(Status::unimplemented("weft exchanges no data"))
+    }
+
+    async fn do_action(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
+        let answer = guard(self.0.act(request)).await?;
+        let results = answer
+            .body
+            .map(|body| Ok(arrow_flight::Result::new(body)));
+        let stream: Self::DoActionStream = Box::pin(futures::stream::iter(results));
+        let mut response = Response::new(stream);
+        if let Some(session) = answer.new_session {
+            session.set_cookie(response.metadata_mut());
+        }
+        Ok(response)
+    }
+
+    async fn list_actions(
+        &self,
+        request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        self.0.enter(request.metadata()).await?;
+        let actions = action::action_types().into_iter().map(Ok);
+        Ok(Response::new(Box::pin(futures::stream::iter(actions))))
+    }
+}
+
+/// The newtype that tonic serves.
+#[derive(Clone, Debug)]
+pub(crate) struct FlightSqlService(pub(crate) Arc<FlightSql>);
+
+/// The IPC message of `schema`, for an answer.
+pub(crate) fn encode_schema(schema: &Schema) -> Result<bytes::Bytes, Status> {
+    schema_message(schema).map_err(|error| status::of_arrow(&error))
+}
+
+fn one<T: Send + 'static>(item: T) -> BoxedStream<T> {
+    Box::pin(futures::stream::iter([Ok(item)]))
+}
+
+fn ticket_misplaced() -> Status {
+    Status::invalid_argument("this is a ticket: redeem it with DoGet")
+}
+
+/// A panic in one call must end neither its connection nor the calls beside it.
+async fn guard<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    AssertUnwindSafe(call)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(status::internal(&format!("panic: {}", text_of(&*panic)))))
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}

@@ -1,0 +1,187 @@
+//! Statements: planned for their `FlightInfo`, planned again and run for `DoGet`.
+
+use std::time::SystemTime;
+
+use arrow::datatypes::SchemaRef;
+use arrow_flight::{FlightEndpoint, FlightInfo};
+use bytes::Bytes;
+use datafusion_common::ScalarValue;
+use futures::StreamExt;
+use tonic::Status;
+use tracing::debug;
+use uuid::Uuid;
+use weft_engine::{GovernedSession, PlannedQuery};
+
+use crate::handle::{self, Content, Statement, StatementHandle};
+use crate::parameters;
+use crate::service::{Call, FlightSql};
+use crate::status;
+use crate::stream::{self, FlightDataStream, Sink, Stopped};
+use crate::wire::{schema_hash, wire_schema};
+
+impl FlightSql {
+    /// Plans `sql` and answers with a ticket; runs nothing.
+    pub(crate) async fn statement_info(
+        &self,
+        call: &Call,
+        sql: String,
+    ) -> Result<FlightInfo, Status> {
+        let session = self.open(call, call.options.clone())?;
+        self.info_of(call, &session, sql, Bytes::new()).await
+    }
+
+    /// The wire schema of a statement's result.
+    pub(crate) async fn statement_schema(
+        &self,
+        call: &Call,
+        sql: &str,
+    ) -> Result<SchemaRef, Status> {
+        let session = self.open(call, call.options.clone())?;
+        let planned = plan(&session, sql).await?;
+        Ok(wire_schema(&planned.schema()))
+    }
+
+    /// The `FlightInfo` of a statement with its bound `parameters`.
+    pub(crate) async fn info_of(
+        &self,
+        call: &Call,
+        session: &GovernedSession,
+        sql: String,
+        parameters: Bytes,
+    ) -> Result<FlightInfo, Status> {
+        let rows = parameters::rows(&parameters)?;
+        let planned = plan_bound(session, &sql, rows.first()).await?;
+        let schema = wire_schema(&planned.schema());
+        let statement = Statement {
+            schema_hash: hash(&schema)?,
+            sql,
+            parameters,
+            options: call.options.clone(),
+        };
+        let handle = StatementHandle {
+            content: Content::Ticket(statement),
+            epoch: session.epoch().0,
+            query_id: planned.query_id(),
+        };
+        let info = self.info_with_ticket(call, &handle, &schema)?;
+        // Results of several rows of parameters are ordered only one by one.
+        Ok(info.with_ordered(planned.is_ordered() && rows.len() <= 1))
+    }
+
+    /// A `FlightInfo` with one endpoint at this server.
+    pub(crate) fn info_with_ticket(
+        &self,
+        call: &Call,
+        handle: &StatementHandle,
+        schema: &SchemaRef,
+    ) -> Result<FlightInfo, Status> {
+        let (sealed, expires) = self.handles.seal(call.owner(), handle, call.now)?;
+        let endpoint = FlightEndpoint::new()
+            .with_ticket(handle::ticket(sealed))
+            .with_expiration_time(SystemTime::from(expires).into());
+        FlightInfo::new()
+            .try_with_schema(schema)
+            .map_err(|error| status::of_arrow(&error))
+            .map(|info| {
+                info.with_endpoint(endpoint)
+                    .with_app_metadata(handle.query_id.to_string())
+            })
+    }
+
+    /// Runs a statement for a ticket: access is decided now, and the result must
+    /// still be what the client was told.
+    pub(crate) async fn run(
+        &self,
+        call: &Call,
+        statement: Statement,
+        ticket: Uuid,
+    ) -> Result<FlightDataStream, Status> {
+        let session = self.open(call, statement.options)?;
+        let mut rows = parameters::rows(&statement.parameters)?.into_iter();
+        let first = plan_bound(&session, &statement.sql, rows.next().as_ref()).await?;
+        let schema = wire_schema(&first.schema());
+        if hash(&schema)? != statement.schema_hash {
+            return Err(schema_changed());
+        }
+        debug!(%ticket, query_id = %first.query_id(), principal = %call.owner(), "ticket redeemed");
+        let tickets = self.tickets.clone();
+        let owner = call.owner().clone();
+        let sql = statement.sql;
+        stream::spawn(
+            SchemaRef::clone(&schema),
+            self.stop.clone(),
+            move |mut sink| async move {
+                let _run = tickets.enter(ticket, &owner, first.query_id());
+                execute(first, &mut sink).await?;
+                for row in rows {
+                    let next = plan_bound(&session, &sql, Some(&row)).await?;
+                    if wire_schema(&next.schema()) != schema {
+                        return Err(schema_changed().into());
+                    }
+                    let _run = tickets.enter(ticket, &owner, next.query_id());
+                    execute(next, &mut sink).await?;
+                }
+                Ok(())
+            },
+        )
+    }
+}
+
+/// Plans a statement whose parameters, if any, stay open.
+pub(crate) async fn plan(session: &GovernedSession, sql: &str) -> Result<PlannedQuery, Status> {
+    session
+        .plan(sql)
+        .await
+        .map_err(|error| status::of_engine(&error, None))
+}
+
+/// The hash of a result's schema, as handles keep it.
+pub(crate) fn hash(schema: &SchemaRef) -> Result<[u8; 32], Status> {
+    schema_hash(schema).map_err(|error| status::of_arrow(&error))
+}
+
+/// The caller sees another schema than the one it was told.
+pub(crate) fn schema_changed() -> Status {
+    Status::failed_precondition(
+        "the columns of the result have changed: prepare or run the statement again",
+    )
+}
+
+/// Plans a statement and gives each of its parameters a value.
+async fn plan_bound(
+    session: &GovernedSession,
+    sql: &str,
+    row: Option<&Vec<ScalarValue>>,
+) -> Result<PlannedQuery, Status> {
+    let planned = plan(session, sql).await?;
+    let query_id = planned.query_id();
+    let expected = planned
+        .parameters()
+        .map_err(|error| status::of_engine(&error, Some(query_id)))?
+        .fields()
+        .len();
+    let given = row.map_or(0, Vec::len);
+    if given != expected {
+        return Err(Status::invalid_argument(format!(
+            "the statement has {expected} parameters, {given} are bound (query {query_id})"
+        )));
+    }
+    match row {
+        Some(row) => planned
+            .bind(row)
+            .await
+            .map_err(|error| status::of_engine(&error, Some(query_id))),
+        None => Ok(planned),
+    }
+}
+
+async fn execute(planned: PlannedQuery, sink: &mut Sink) -> Result<(), Stopped> {
+    let query_id = planned.query_id();
+    let failed =
+        |error: weft_engine::Error| Stopped::Failed(status::of_engine(&error, Some(query_id)));
+    let mut running = planned.execute().await.map_err(failed)?;
+    while let Some(batch) = running.next().await {
+        sink.send(&batch.map_err(failed)?).await?;
+    }
+    Ok(())
+}

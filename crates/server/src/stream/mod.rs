@@ -1,0 +1,307 @@
+//! Result streams: the schema at once, then messages as they come.
+//!
+//! A producer task runs the query and encodes; a channel of two messages lies
+//! between it and the connection, so a slow client slows the query down. When
+//! the client goes away the stream is dropped, and the producer and its query
+//! with it. Whatever ends a producer early reaches the client as a status: a
+//! truncated result never looks complete.
+
+mod cut;
+mod encode;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow_flight::FlightData;
+use futures::Stream;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use self::encode::Encoder;
+use crate::status;
+
+/// Messages that wait for the client.
+const WAITING: usize = 2;
+/// Without a message for so long, an empty one is sent: proxies close
+/// connections on which nothing flows, whatever their pings say.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What `DoGet` answers with.
+pub(crate) type FlightDataStream =
+    Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send + 'static>>;
+
+/// Where a producer puts the batches of its result.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    encoder: Encoder,
+    messages: Sender<Result<FlightData, Status>>,
+}
+
+/// Why a producer stopped before its end.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    Failed(Status),
+    /// The client went away: there is nobody left to tell.
+    Gone,
+}
+
+impl From<Status> for Stopped {
+    fn from(status: Status) -> Self {
+        Self::Failed(status)
+    }
+}
+
+impl Sink {
+    /// Sends `batch` in messages of about a megabyte, as the client takes them.
+    pub(crate) async fn send(&mut self, batch: &RecordBatch) -> Result<(), Stopped> {
+        for range in Encoder::cut(batch)? {
+            let message = self.encoder.slice(batch, &range)?;
+            self.messages
+                .send(Ok(message))
+                .await
+                .map_err(|_| Stopped::Gone)?;
+        }
+        Ok(())
+    }
+}
+
+/// A stream of the wire `schema` that `produce` fills; `stop` ends it with
+/// `UNAVAILABLE` when the server may wait no longer.
+pub(crate) fn spawn<P, F>(
+    schema: SchemaRef,
+    stop: CancellationToken,
+    produce: P,
+) -> Result<FlightDataStream, Status>
+where
+    P: FnOnce(Sink) -> F,
+    F: Future<Output = Result<(), Stopped>> + Send + 'static,
+{
+    spawn_with(KEEP_ALIVE, schema, stop, produce)
+}
+
+/// A stream of one batch that is already there.
+pub(crate) fn of_batch(
+    batch: RecordBatch,
+    stop: CancellationToken,
+) -> Result<FlightDataStream, Status> {
+    let schema = batch.schema();
+    spawn(schema, stop, |mut sink| async move { sink.send(&batch).await })
+}
+
+fn spawn_with<P, F>(
+    keep_alive: Duration,
+    schema: SchemaRef,
+    stop: CancellationToken,
+    produce: P,
+) -> Result<FlightDataStream, Status>
+where
+    P: FnOnce(Sink) -> F,
+    F: Future<Output = Result<(), Stopped>> + Send + 'static,
+{
+    let mut encoder = Encoder::new(schema);
+    let first = encoder.schema();
+    let empty = encoder.empty()?;
+    let (sender, messages) = mpsc::channel(WAITING);
+    let sink = Sink {
+        encoder,
+        messages: sender.clone(),
+    };
+    let result = produce(sink);
+    let mut producer = JoinSet::new();
+    producer.spawn(async move {
+        if let Err(Stopped::Failed(status)) = result.await {
+            // An error here means that the client is gone.
+            let _ = sender.send(Err(status)).await;
+        }
+    });
+    let state = Outgoing {
+        first: Some(first),
+        empty,
+        messages,
+        producer,
+        keep_alive,
+        stop,
+        ended: false,
+    };
+    Ok(Box::pin(futures::stream::unfold(state, |mut state| async {
+        let item = state.next().await?;
+        Some((item, state))
+    })))
+}
+
+/// The connection's end of the channel.
+struct Outgoing {
+    first: Option<FlightData>,
+    empty: FlightData,
+    messages: Receiver<Result<FlightData, Status>>,
+    /// Aborted when dropped.
+    producer: JoinSet<()>,
+    keep_alive: Duration,
+    stop: CancellationToken,
+    ended: bool,
+}
+
+impl Outgoing {
+    async fn next(&mut self) -> Option<Result<FlightData, Status>> {
+        if self.ended {
+            return None;
+        }
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
+        let received = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {
+                self.ended = true;
+                self.producer.abort_all();
+                return Some(Err(status::unavailable("the server is stopping")));
+            }
+            received = tokio::time::timeout(self.keep_alive, self.messages.recv()) => received,
+        };
+        match received {
+            Err(_) => Some(Ok(self.empty.clone())),
+            Ok(Some(Ok(message))) => Some(Ok(message)),
+            Ok(Some(Err(status))) => {
+                self.ended = true;
+                Some(Err(status))
+            }
+            Ok(None) => {
+                self.ended = true;
+                self.outcome().await
+            }
+        }
+    }
+
+    /// The channel is closed: at the end of the result, or because of a panic.
+    async fn outcome(&mut self) -> Option<Result<FlightData, Status>> {
+        match self.producer.join_next().await {
+            Some(Err(error)) => Some(Err(status::internal(&format!(
+                "a result's producer ended early: {error}"
+            )))),
+            Some(Ok(())) | None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use arrow::array::{ArrayRef, Int64Array};
+    use futures::StreamExt;
+    use tonic::Code;
+
+    use super::*;
+
+    fn batch() -> RecordBatch {
+        let array: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        RecordBatch::try_from_iter([("n", array)]).unwrap()
+    }
+
+    fn stream<P, F>(produce: P) -> FlightDataStream
+    where
+        P: FnOnce(Sink) -> F,
+        F: Future<Output = Result<(), Stopped>> + Send + 'static,
+    {
+        spawn(batch().schema(), CancellationToken::new(), produce).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_schema_comes_before_the_result_is_there() {
+        let mut stream = stream(|_sink| futures::future::pending());
+        assert!(stream.next().await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_result_ends_and_stays_ended() {
+        let mut stream = of_batch(batch(), CancellationToken::new()).unwrap();
+        assert!(stream.next().await.unwrap().is_ok());
+        assert!(stream.next().await.unwrap().is_ok());
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_error_after_rows_is_the_last_item() {
+        let mut stream = stream(|mut sink| async move {
+            sink.send(&batch()).await?;
+            Err(Status::cancelled("stop").into())
+        });
+        stream.next().await.unwrap().unwrap();
+        stream.next().await.unwrap().unwrap();
+        let error = stream.next().await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::Cancelled);
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_panic_does_not_look_like_the_end() {
+        let mut stream = stream(|mut sink| async move {
+            sink.send(&batch()).await?;
+            panic!("a bug");
+        });
+        stream.next().await.unwrap().unwrap();
+        stream.next().await.unwrap().unwrap();
+        let error = stream.next().await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::Internal);
+        assert!(!error.message().contains("bug"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_slow_client_slows_the_producer_and_a_gone_one_stops_it() {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&sent);
+        let mut stream = stream(|mut sink| async move {
+            loop {
+                sink.send(&batch()).await?;
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        stream.next().await.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(sent.load(Ordering::SeqCst), WAITING);
+        assert_eq!(Arc::strong_count(&sent), 2);
+        drop(stream);
+        for _ in 0..100 {
+            if Arc::strong_count(&sent) == 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the producer lives on");
+    }
+
+    #[tokio::test]
+    async fn silence_is_filled_with_empty_messages() {
+        let often = Duration::from_millis(20);
+        let produce = |mut sink: Sink| async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            sink.send(&batch()).await
+        };
+        let stop = CancellationToken::new();
+        let mut stream = spawn_with(often, batch().schema(), stop, produce).unwrap();
+        stream.next().await.unwrap().unwrap();
+        assert!(stream.next().await.unwrap().unwrap().data_body.is_empty());
+        let messages: Vec<_> = stream.map(Result::unwrap).collect().await;
+        assert!(!messages.last().unwrap().data_body.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stopping_server_ends_the_stream() {
+        let stop = CancellationToken::new();
+        let mut stream = spawn(batch().schema(), stop.clone(), |_sink| {
+            futures::future::pending()
+        })
+        .unwrap();
+        stream.next().await.unwrap().unwrap();
+        stop.cancel();
+        let error = stream.next().await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable);
+        assert!(stream.next().await.is_none());
+    }
+}

@@ -1,0 +1,110 @@
+//! `weft check`: every fault of a mesh, offline.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use weft_mesh::{Fault, LoadReport, Severity};
+
+use crate::error::Result;
+use crate::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  weft check mesh.yaml           nothing but the files is needed: no network, no secrets
+  weft check mesh.yaml && git push
+
+Exit codes:
+  0  no errors (there may be warnings)
+  1  at least one error";
+
+/// Find every fault in the files of a mesh
+///
+/// Reads mesh.yaml and all it names, and prints every fault with its file, line, column and rule,
+/// and what to do about it: a contract that is malformed, a grant on a column that does not exist,
+/// a row predicate that does not fit its types.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// The mesh's file
+    #[arg(value_name = "MESH")]
+    mesh: PathBuf,
+}
+
+pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let report = weft_mesh::load(&args.mesh);
+    let faults = all_faults(&report);
+    for fault in &faults {
+        output::line(format_args!("{fault}\n"))?;
+    }
+    let (errors, warnings) = count(&faults);
+    if errors == 0 {
+        output::line(describe(&report, warnings))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let files = report.files.iter().filter(|path| path.is_file()).count();
+    let mut parts = vec![plural(errors, "error")];
+    if warnings > 0 {
+        parts.push(plural(warnings, "warning"));
+    }
+    output::line(format_args!(
+        "{} in {}",
+        parts.join(", "),
+        plural(files, "file")
+    ))?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// The faults of loading and those of compiling the grants, in the order of the files.
+fn all_faults(report: &LoadReport) -> Vec<Fault> {
+    let mut faults = report.faults.clone();
+    for domain in report
+        .domains
+        .iter()
+        .filter_map(|load| load.domain.as_deref())
+    {
+        match weft_policy::compile(domain) {
+            Ok(policy) => faults.extend_from_slice(policy.warnings()),
+            Err(found) => faults.extend(found),
+        }
+    }
+    faults.sort_by(|one, other| one.span.cmp(&other.span));
+    faults
+}
+
+fn count(faults: &[Fault]) -> (usize, usize) {
+    let errors = faults
+        .iter()
+        .filter(|fault| fault.severity == Severity::Error)
+        .count();
+    (errors, faults.len() - errors)
+}
+
+fn describe(report: &LoadReport, warnings: usize) -> String {
+    let domains: Vec<_> = report
+        .domains
+        .iter()
+        .filter_map(|load| load.domain.as_deref())
+        .collect();
+    let tables = domains.iter().map(|domain| domain.tables.len()).sum();
+    let grants = domains.iter().map(|domain| domain.grants.len()).sum();
+    let name = report
+        .mesh
+        .as_ref()
+        .map_or("mesh", |mesh| mesh.name.as_str());
+    let outcome = if warnings == 0 {
+        "no faults".to_owned()
+    } else {
+        plural(warnings, "warning")
+    };
+    format!(
+        "{name}: {}, {}, {}: {outcome}",
+        plural(domains.len(), "domain"),
+        plural(tables, "table"),
+        plural(grants, "grant"),
+    )
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,87 @@
+//! `weft serve`: the server, for as long as it is wanted.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::{self, LogFormat, Logging, TlsFiles};
+use crate::error::{Error, Result};
+use crate::output;
+use crate::running::{self, Running};
+
+const EXAMPLES: &str = "\
+Examples:
+  weft serve --mesh mesh.yaml
+  weft serve --mesh mesh.yaml --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem
+
+It prints `weft is ready on grpc://127.0.0.1:50051` on standard output as soon as it answers.
+Files of the mesh that change are loaded again by themselves; SIGHUP does it now. A domain with a
+fault keeps its last good version. SIGTERM or Ctrl-C ends it: running queries finish first.";
+
+/// Serve a mesh over Arrow Flight SQL
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// The mesh's file
+    #[arg(long, value_name = "FILE")]
+    mesh: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:50051")]
+    listen: SocketAddr,
+    /// How often to look for new files in the storages: `30s`, `5m`
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = config::parse_duration)]
+    refresh: Duration,
+    /// The server's certificate chain, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of that certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Allow plaintext on an address that others can reach: passwords and data travel in the open
+    #[arg(long)]
+    insecure: bool,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+impl ServeArgs {
+    pub(crate) fn logging(&self) -> Logging {
+        Logging {
+            format: self.log_format,
+            ..Logging::SERVER
+        }
+    }
+
+    fn tls(&self) -> Option<TlsFiles> {
+        let (cert, key) = self.tls_cert.as_ref().zip(self.tls_key.as_ref())?;
+        Some(TlsFiles {
+            cert: cert.clone(),
+            key: key.clone(),
+        })
+    }
+}
+
+pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
+    let tls = args.tls();
+    if tls.is_none() && !args.listen.ip().is_loopback() && !args.insecure {
+        return Err(Error::Usage(format!(
+            "`{}` can be reached from elsewhere, and without TLS passwords and data travel in the open: \
+             give `--tls-cert` and `--tls-key`, or say `--insecure` if something in front does TLS",
+            args.listen
+        )));
+    }
+    let running = Running::start(running::Options {
+        mesh: args.mesh,
+        listen: args.listen,
+        refresh: args.refresh,
+        tls,
+    })
+    .await?;
+    output::line(format_args!("weft is ready on {}", running.url()))?;
+    running.until_stopped().await?;
+    Ok(ExitCode::SUCCESS)
+}

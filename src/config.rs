@@ -1,0 +1,111 @@
+//! What the command line may set beyond single words: durations, logging, TLS files.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+use crate::error::{Error, Result};
+
+/// The variable that sets what is logged, in `tracing` filter syntax: `WEFT_LOG=debug`, `WEFT_LOG=weft_engine=trace,info`.
+const LOG_VARIABLE: &str = "WEFT_LOG";
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// What a command logs where the environment does not say otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Logging {
+    pub(crate) filter: &'static str,
+    pub(crate) format: LogFormat,
+}
+
+impl Logging {
+    /// For a command that lives for one answer.
+    pub(crate) const QUIET: Self = Self {
+        filter: "error",
+        format: LogFormat::Text,
+    };
+    pub(crate) const SERVER: Self = Self {
+        filter: "info",
+        format: LogFormat::Text,
+    };
+}
+
+/// Logs go to standard error: standard output belongs to results.
+pub(crate) fn start_logging(logging: &Logging) {
+    let filter =
+        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(logging.filter));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // Fails only if a logger is there already, which then does the work.
+    let _ = match logging.format {
+        LogFormat::Text => subscriber.with_target(false).try_init(),
+        LogFormat::Json => subscriber.json().try_init(),
+    };
+}
+
+/// `500ms`, `30s`, `5m`, `1h`. A bare number is refused: nobody remembers its unit.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is not a duration such as `30s` or `5m`"))?;
+    let seconds = |factor: u64| number.checked_mul(factor).map(Duration::from_secs);
+    let duration = match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => seconds(1),
+        "m" => seconds(60),
+        "h" => seconds(3600),
+        _ => return Err(format!("`{text}` needs a unit: `ms`, `s`, `m` or `h`")),
+    };
+    match duration {
+        Some(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(format!("`{text}` is out of range")),
+    }
+}
+
+/// The certificate and key of a server, read before it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsFiles {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|cause| Error::file("read", path, &cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_carry_their_unit() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_duration("1h"), Ok(Duration::from_secs(3600)));
+        for bad in [
+            "30",
+            "s",
+            "",
+            "-1s",
+            "0s",
+            "1 s",
+            "1d",
+            "99999999999999999999s",
+        ] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A mesh, opened and served in this process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tracing::info;
+use weft_catalog::{Background, CatalogConfig, LiveMesh};
+use weft_engine::{Engine, EngineConfig};
+use weft_server::{Server, ServerConfig, TlsConfig};
+
+use crate::config::{self, TlsFiles};
+use crate::error::{Error, Result};
+
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) mesh: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) refresh: Duration,
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+/// Listening already: a connection made now is answered as soon as [`Running::until_stopped`] runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    live: Arc<LiveMesh>,
+    server: Server,
+    tls: bool,
+    /// Watches files and storages until it is dropped.
+    _background: Background,
+}
+
+impl Running {
+    pub(crate) async fn start(options: Options) -> Result<Self> {
+        let tls = match &options.tls {
+            Some(files) => Some(TlsConfig {
+                cert_pem: config::read(&files.cert)?,
+                key_pem: config::read(&files.key)?,
+            }),
+            None => None,
+        };
+        let catalog = CatalogConfig {
+            refresh: options.refresh,
+            ..CatalogConfig::default()
+        };
+        let live = LiveMesh::open(&options.mesh, catalog)
+            .await
+            .map_err(|cause| Error::Failed(cause.to_string()))?;
+        let engine = Engine::new(Arc::clone(&live), EngineConfig::default());
+        let config = ServerConfig {
+            listen: options.listen,
+            tls,
+            ..ServerConfig::default()
+        };
+        let encrypted = config.tls.is_some();
+        let server = Server::bind(engine, config)
+            .await
+            .map_err(|cause| Error::Failed(cause.to_string()))?;
+        let background = live.spawn_background();
+        Ok(Self {
+            live,
+            server,
+            tls: encrypted,
+            _background: background,
+        })
+    }
+
+    pub(crate) fn live(&self) -> &Arc<LiveMesh> {
+        &self.live
+    }
+
+    /// The address as clients write it.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.tls { "grpc+tls" } else { "grpc" };
+        format!("{scheme}://{}", self.server.local_addr())
+    }
+
+    /// Serves until SIGTERM or Ctrl-C, and lets running queries finish. A second signal does not
+    /// wait for them.
+    pub(crate) async fn until_stopped(self) -> Result<()> {
+        // Dropping the set ends its tasks.
+        let mut tasks = JoinSet::new();
+        let hangups = listen_for(SignalKind::hangup())?;
+        tasks.spawn(reload_on_hangup(Arc::clone(&self.live), hangups));
+
+        let mut terminate = listen_for(SignalKind::terminate())?;
+        let mut interrupt = listen_for(SignalKind::interrupt())?;
+        let (stop, stopped) = oneshot::channel();
+        tasks.spawn(async move {
+            either(&mut terminate, &mut interrupt).await;
+            info!("stopping; running queries finish first");
+            let _ = stop.send(());
+            either(&mut terminate, &mut interrupt).await;
+            std::process::exit(130);
+        });
+        let stopped = async move {
+            let _ = stopped.await;
+        };
+        self.server
+            .serve(stopped)
+            .await
+            .map_err(|cause| Error::Failed(cause.to_string()))
+    }
+}
+
+async fn reload_on_hangup(live: Arc<LiveMesh>, mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        info!("reloading the mesh");
+        live.reload().await;
+    }
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|cause| Error::io("listen for signals", cause))
+}

@@ -1,0 +1,5 @@
+//! The seal: nothing of a hidden row comes out, and the reader's speed gets in.
+
+mod fixture;
+mod leaks;
+mod plans;

@@ -1,0 +1,51 @@
+"""A domain reads with its own credentials, and with no other's."""
+
+import shutil
+
+import botocore.exceptions
+import pytest
+
+from conftest import Weft
+
+
+def test_the_store_itself_keeps_the_domains_apart(object_store):
+    crm = object_store.client("s3", object_store.keys["crm"])
+    assert crm.list_objects_v2(Bucket="acme-crm", Prefix="lake/")["KeyCount"] > 0
+    key = "lake/orders/month=2026-04/part-0.parquet"
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied|403"):
+        crm.get_object(Bucket="acme-sales", Key=key)
+    assert object_store.client("s3", object_store.keys["sales"]).get_object(Bucket="acme-sales", Key=key)
+
+
+def test_a_domain_with_the_other_domains_credentials_reads_nothing(object_store, lake_mesh, tmp_path):
+    """crm is given the keys of sales: its tables fail, without a word of the store; the others serve on."""
+    mesh = tmp_path / "mesh"
+    shutil.copytree(lake_mesh.parent, mesh)
+    manifest = mesh / "domains" / "crm" / "domain.yaml"
+    manifest.write_text(manifest.read_text().replace("env:CRM_", "env:SALES_"))
+    weft = Weft(mesh / "mesh.yaml", env=object_store.environment())
+    try:
+        with pytest.raises(Exception) as refusal:
+            weft.rows("ben", "SELECT count(*) FROM crm.customers")
+        text = str(refusal.value)
+        for secret in ("acme-crm", "lake/", "127.0.0.1:" + object_store.endpoint.rsplit(":", 1)[1], *object_store.keys["sales"]):
+            assert secret not in text, text
+        assert weft.rows("ben", "SELECT count(*) FROM sales.orders") == [(1800,)]
+    finally:
+        assert weft.stop() == 0
+    log = "".join(weft.log)
+    for _, secret in object_store.keys.values():
+        assert secret not in log
+
+
+def test_a_wrong_secret_is_an_error_that_names_no_secret(object_store, lake_mesh):
+    environment = {**object_store.environment(), "CRM_SECRET": "not-the-secret-of-crm"}
+    weft = Weft(lake_mesh, env=environment)
+    try:
+        with pytest.raises(Exception) as refusal:
+            weft.rows("ben", "SELECT count(*) FROM crm.customers")
+        assert "not-the-secret" not in str(refusal.value)
+        assert weft.rows("ben", "SELECT count(*) FROM sales.orders") == [(1800,)]
+    finally:
+        assert weft.stop() == 0
+    assert "not-the-secret" not in "".join(weft.log)
