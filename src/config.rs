@@ -1,5 +1,6 @@
 //! What the command line may set beyond single words: durations, logging, TLS files.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ pub(crate) fn start_logging(logging: &Logging) {
         EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(logging.filter));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // Fails only if a logger is there already, which then does the work.
     let _ = match logging.format {

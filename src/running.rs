@@ -30,12 +30,14 @@ pub(crate) struct Running {
     live: Arc<LiveMesh>,
     server: Server,
     tls: bool,
+    signals: Signals,
     /// Watches files and storages until it is dropped.
     _background: Background,
 }
 
 impl Running {
     pub(crate) async fn start(options: Options) -> Result<Self> {
+        let signals = Signals::listen()?;
         let tls = match &options.tls {
             Some(files) => Some(TlsConfig {
                 cert_pem: config::read(&files.cert)?,
@@ -50,10 +52,12 @@ impl Running {
         let live = LiveMesh::open(&options.mesh, catalog)
             .await
             .map_err(|cause| Error::Failed(cause.to_string()))?;
-        let engine = Engine::new(Arc::clone(&live), EngineConfig::default());
+        let engine = Engine::new(Arc::clone(&live), EngineConfig::default())
+            .map_err(|cause| Error::Failed(cause.to_string()))?;
         let config = ServerConfig {
             listen: options.listen,
             tls,
+            secret: Some(live.snapshot().secret().clone()),
             ..ServerConfig::default()
         };
         let encrypted = config.tls.is_some();
@@ -65,6 +69,7 @@ impl Running {
             live,
             server,
             tls: encrypted,
+            signals,
             _background: background,
         })
     }
@@ -82,17 +87,18 @@ impl Running {
     /// Serves until SIGTERM or Ctrl-C, and lets running queries finish. A second signal does not
     /// wait for them.
     pub(crate) async fn until_stopped(self) -> Result<()> {
+        let Signals {
+            hangup,
+            mut terminate,
+            mut interrupt,
+        } = self.signals;
         // Dropping the set ends its tasks.
         let mut tasks = JoinSet::new();
-        let hangups = listen_for(SignalKind::hangup())?;
-        tasks.spawn(reload_on_hangup(Arc::clone(&self.live), hangups));
+        tasks.spawn(reload_on_hangup(Arc::clone(&self.live), hangup));
 
-        let mut terminate = listen_for(SignalKind::terminate())?;
-        let mut interrupt = listen_for(SignalKind::interrupt())?;
         let (stop, stopped) = oneshot::channel();
         tasks.spawn(async move {
             either(&mut terminate, &mut interrupt).await;
-            info!("stopping; running queries finish first");
             let _ = stop.send(());
             either(&mut terminate, &mut interrupt).await;
             std::process::exit(130);
@@ -104,6 +110,27 @@ impl Running {
             .serve(stopped)
             .await
             .map_err(|cause| Error::Failed(cause.to_string()))
+    }
+}
+
+/// What the operating system may tell us. Listened for before the server says that it is ready, so
+/// that none ends it the hard way.
+#[derive(Debug)]
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen =
+            |kind| signal(kind).map_err(|cause| Error::io("listen for signals", cause));
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 }
 
@@ -119,8 +146,4 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-}
-
-fn listen_for(kind: SignalKind) -> Result<Signal> {
-    signal(kind).map_err(|cause| Error::io("listen for signals", cause))
 }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrono::Utc;
 use clap::Args;
-use weft_mesh::{Fault, LoadReport, Severity};
+use weft_mesh::{Fault, LoadReport};
+use weft_policy::DomainPolicy;
 
 use crate::error::Result;
 use crate::output;
@@ -57,14 +59,15 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
 
 /// The faults of loading and those of compiling the grants, in the order of the files.
 fn all_faults(report: &LoadReport) -> Vec<Fault> {
+    let now = Utc::now();
     let mut faults = report.faults.clone();
     for domain in report
         .domains
         .iter()
         .filter_map(|load| load.domain.as_deref())
     {
-        match weft_policy::compile(domain) {
-            Ok(policy) => faults.extend_from_slice(policy.warnings()),
+        match DomainPolicy::compile(domain) {
+            Ok(policy) => faults.extend(policy.warnings(now)),
             Err(found) => faults.extend(found),
         }
     }
@@ -75,7 +78,7 @@ fn all_faults(report: &LoadReport) -> Vec<Fault> {
 fn count(faults: &[Fault]) -> (usize, usize) {
     let errors = faults
         .iter()
-        .filter(|fault| fault.severity == Severity::Error)
+        .filter(|fault| fault.is_error())
         .count();
     (errors, faults.len() - errors)
 }

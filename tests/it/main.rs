@@ -1,1 +1,15 @@
-//! Integration tests.
+//! Integration tests: one binary, a module for each topic.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    clippy::print_stderr,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests may fail loudly"
+)]
+
+mod seal;
+mod upgrade_gate;

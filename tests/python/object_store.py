@@ -62,7 +62,9 @@ class ObjectStore:
 
     def enforce(self):
         """From here on, no request passes without a signature and a policy that allows it."""
-        request = urllib.request.Request(f"{self.endpoint}/moto-api/reset-auth", data=b"0", method="POST")
+        # Not the default type: a form is parsed away before moto reads the body.
+        headers = {"Content-Type": "text/plain"}
+        request = urllib.request.Request(f"{self.endpoint}/moto-api/reset-auth", data=b"0", headers=headers)
         urllib.request.urlopen(request, timeout=5).close()
 
     def environment(self):

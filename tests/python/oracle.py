@@ -91,7 +91,9 @@ def answer(person, sql):
         connection.execute(f"CREATE VIEW raw_{table} AS {raw}")
     for table, visible in VISIBLE[person].items():
         connection.execute(f"CREATE VIEW {SCHEMA_OF[table]}.{table} AS {visible}")
-    return normal(connection.execute(sql).fetchall())
+    # By way of Arrow, so that both sides make Python values of Arrow's types.
+    table = connection.sql(sql).to_arrow_table()
+    return normal(zip(*(column.to_pylist() for column in table.columns)))
 
 
 def normal(rows):

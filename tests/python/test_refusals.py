@@ -1,5 +1,7 @@
 """What a client reads when the answer is no."""
 
+import re
+
 import pytest
 
 
@@ -10,8 +12,6 @@ def refusal(weft, user, sql, **options):
 
 
 def without_query_id(text):
-    import re
-
     return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "<id>", text)
 
 
@@ -47,13 +47,17 @@ def test_a_hidden_column_reads_as_one_that_never_was(demo):
         "CREATE TABLE mine AS SELECT 1",
         "CREATE EXTERNAL TABLE passwd STORED AS CSV LOCATION '/etc/passwd'",
         "COPY (SELECT 1) TO '/tmp/weft-should-not-exist.csv'",
-        "SET datafusion.execution.target_partitions = 1",
         "DROP TABLE sales.orders",
     ],
 )
 def test_weft_is_read_only(demo, sql):
     text = refusal(demo, "carla", sql)
     assert "read-only" in text, text
+
+
+def test_settings_are_not_for_sql(demo):
+    assert "settings" in refusal(demo, "carla", "SET datafusion.execution.target_partitions = 1")
+    assert "settings" in refusal(demo, "carla", "SHOW ALL")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ impl Engine {
     /// [`Internal`](crate::Error::Internal) if the system gives no threads or
     /// no directory for spilling.
     pub fn new(live: Arc<LiveMesh>, config: EngineConfig) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { live, shared: Shared::start(config)? }))
+        Ok(Arc::new(Self {
+            live,
+            shared: Shared::start(config)?,
+        }))
     }
 
     /// The mesh as the next session will see it.
@@ -59,13 +62,31 @@ impl Engine {
     /// [`NotFound`](crate::Error::NotFound) for a catalog or schema that is
     /// missing or hidden, [`InvalidArgument`](crate::Error::InvalidArgument)
     /// for a time zone that is none.
-    pub fn session(&self, principal: Arc<Principal>, options: SessionOptions) -> Result<GovernedSession> {
-        GovernedSession::open(Arc::clone(&self.shared), self.snapshot(), principal, options, Utc::now())
+    pub fn session(
+        &self,
+        principal: Arc<Principal>,
+        options: SessionOptions,
+    ) -> Result<GovernedSession> {
+        GovernedSession::open(
+            Arc::clone(&self.shared),
+            self.snapshot(),
+            principal,
+            options,
+            Utc::now(),
+        )
     }
 
     /// Stops the running query `query_id`, if it runs and is of `principal`.
     pub fn cancel(&self, query_id: Uuid, principal: &PrincipalId) -> bool {
         self.shared.running.cancel(query_id, principal)
+    }
+}
+
+#[cfg(test)]
+impl Engine {
+    /// Tasks of running queries.
+    pub(crate) fn running_tasks(&self) -> usize {
+        self.shared.runtime.handle().metrics().num_alive_tasks()
     }
 }
 
@@ -78,12 +99,21 @@ impl Shared {
             .build()
             .map_err(classify)?;
         let runtime = QueryRuntime::start(config.target_partitions)?;
-        Ok(Arc::new(Self { config, runtime, running: RunningQueries::default(), memory, environment }))
+        Ok(Arc::new(Self {
+            config,
+            runtime,
+            running: RunningQueries::default(),
+            memory,
+            environment,
+        }))
     }
 
     /// The surroundings of one query: its own share of memory, no object store.
     pub(crate) fn query_environment(&self) -> Arc<RuntimeEnv> {
         let pool = QueryPool::new(Arc::clone(&self.memory), self.config.query_memory_limit);
-        Arc::new(RuntimeEnv { memory_pool: Arc::new(pool), ..self.environment.clone() })
+        Arc::new(RuntimeEnv {
+            memory_pool: Arc::new(pool),
+            ..self.environment.clone()
+        })
     }
 }

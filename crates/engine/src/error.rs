@@ -59,16 +59,24 @@ const LONGEST: usize = 1800;
 impl Error {
     /// A mistake in a statement or a parameter, at no known place.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::InvalidArgument { message: shortened(message.into()), position: None }
+        Self::InvalidArgument {
+            message: shortened(message.into()),
+            position: None,
+        }
     }
 
     pub(crate) fn invalid_at(message: impl Into<String>, position: Option<(u64, u64)>) -> Self {
-        Self::InvalidArgument { message: shortened(message.into()), position }
+        Self::InvalidArgument {
+            message: shortened(message.into()),
+            position,
+        }
     }
 
     /// One text for what is hidden and what does not exist.
     pub(crate) fn not_found(kind: &str, name: &str) -> Self {
-        Self::NotFound(shortened(format!("{kind} `{name}` does not exist or is not granted to you")))
+        Self::NotFound(shortened(format!(
+            "{kind} `{name}` does not exist or is not granted to you"
+        )))
     }
 
     pub(crate) fn unimplemented(message: impl Into<String>) -> Self {

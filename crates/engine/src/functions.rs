@@ -20,6 +20,7 @@ mod size;
 
 pub use names::{FunctionNames, functions};
 
+pub(crate) use capped::is_capped;
 pub(crate) use caps::Caps;
 pub(crate) use constants::SessionConstants;
 pub(crate) use registry::Registry;

@@ -24,7 +24,11 @@ pub(crate) struct QueryPool {
 
 impl QueryPool {
     pub(crate) fn new(global: Arc<dyn MemoryPool>, cap: usize) -> Self {
-        Self { global, cap, used: AtomicUsize::new(0) }
+        Self {
+            global,
+            cap,
+            used: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -62,10 +66,14 @@ impl MemoryPool for QueryPool {
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(additional).filter(|sum| *sum <= self.cap)
             })
-            .map_err(|_| resources_datafusion_err!("the query needs more than its share of memory"))?;
-        self.global.try_grow(reservation, additional).inspect_err(|_| {
-            self.used.fetch_sub(additional, Ordering::Relaxed);
-        })
+            .map_err(|_| {
+                resources_datafusion_err!("the query needs more than its share of memory")
+            })?;
+        self.global
+            .try_grow(reservation, additional)
+            .inspect_err(|_| {
+                self.used.fetch_sub(additional, Ordering::Relaxed);
+            })
     }
 
     fn reserved(&self) -> usize {
@@ -87,7 +95,9 @@ pub(crate) fn default_limit() -> usize {
 
 fn host_memory() -> Option<usize> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }

@@ -36,10 +36,16 @@ impl QueryRuntime {
             .thread_name("weft-query")
             .enable_all()
             .build()
-            .map_err(|error| Error::internal(&format!("the query threads cannot be started: {error}")))?;
+            .map_err(|error| {
+                Error::internal(&format!("the query threads cannot be started: {error}"))
+            })?;
         let handle = runtime.handle().clone();
         let planning = Arc::new(Semaphore::new(threads.max(2)));
-        Ok(Self { runtime: Some(runtime), handle, planning })
+        Ok(Self {
+            runtime: Some(runtime),
+            handle,
+            planning,
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -58,7 +64,9 @@ impl QueryRuntime {
     {
         let turn = Arc::clone(&self.planning).acquire_owned();
         let Ok(Ok(turn)) = timeout(limit, turn).await else {
-            return Err(Error::Unavailable("too many statements are being planned, try again".to_owned()));
+            return Err(Error::Unavailable(
+                "too many statements are being planned, try again".to_owned(),
+            ));
         };
         let (mut sender, receiver) = oneshot::channel();
         let handle = self.handle.clone();
@@ -86,7 +94,9 @@ impl QueryRuntime {
             .map_err(|error| Error::internal(&format!("no thread for planning: {error}")))?;
         match timeout(limit, receiver).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::internal(&"the planning thread ended without a result")),
+            Ok(Err(_)) => Err(Error::internal(
+                &"the planning thread ended without a result",
+            )),
             Err(_) => Err(Error::DeadlineExceeded(limit)),
         }
     }

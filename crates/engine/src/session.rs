@@ -3,6 +3,7 @@
 
 mod catalogs;
 mod information_schema;
+mod interruptible;
 mod object_stores;
 mod time_zone;
 
@@ -11,23 +12,26 @@ use std::{fmt, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use datafusion::{
     catalog::CatalogProvider,
-    common::{ScalarValue, config::Dialect},
+    common::{
+        ScalarValue,
+        config::{ConfigNonZeroUsize, Dialect},
+    },
     config::{ConfigOptions, SpillCompression},
     execution::{
-        config::SessionConfig,
-        context::SessionState,
+        FunctionRegistry, config::SessionConfig, context::SessionState,
         session_state::SessionStateBuilder,
     },
+    optimizer::Optimizer,
 };
 use uuid::Uuid;
 use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, VisibleTable};
 use weft_policy::Principal;
 
-use self::{catalogs::SessionCatalogs, time_zone::time_zone};
+use self::{catalogs::SessionCatalogs, interruptible::interruptible, time_zone::time_zone};
 use crate::{
     config::SessionOptions,
     engine::Shared,
-    error::{Error, Result},
+    error::{Error, Result, classify},
     functions::{Caps, Registry, SessionConstants},
     plan::PlannedQuery,
 };
@@ -57,7 +61,12 @@ impl GovernedSession {
         options: SessionOptions,
         now: DateTime<Utc>,
     ) -> Result<Self> {
-        let SessionOptions { catalog, schema, timezone, statement_timeout } = options;
+        let SessionOptions {
+            catalog,
+            schema,
+            timezone,
+            statement_timeout,
+        } = options;
         if let Some(other) = catalog.filter(|catalog| catalog != snapshot.mesh_name()) {
             return Err(Error::not_found("catalog", &other));
         }
@@ -137,10 +146,11 @@ impl GovernedSession {
 
     /// The planner's state for one statement. It has catalogs, functions and
     /// rules; it has no object store, file format, table factory or variable.
-    pub(crate) fn state(&self, caps: &Arc<Caps>) -> SessionState {
-        let registry = Registry::new(caps, &self.constants());
+    pub(crate) fn state(&self, caps: &Arc<Caps>) -> Result<SessionState> {
+        let config = self.config();
+        let registry = Registry::new(caps, &self.constants(), config.options());
         let mut state = SessionStateBuilder::new()
-            .with_config(self.config())
+            .with_config(config)
             .with_runtime_env(self.shared.query_environment())
             .with_catalog_list(Arc::new(SessionCatalogs::new(
                 self.snapshot.mesh_name(),
@@ -148,11 +158,15 @@ impl GovernedSession {
                 registry.table_functions(),
             )))
             .with_expr_planners(registry.expr_planners())
-            .with_scalar_functions(registry.scalar_functions())
             .with_aggregate_functions(registry.aggregate_functions())
             .with_window_functions(registry.window_functions())
-            .with_analyzer(registry.analyzer())
+            .with_analyzer_rules(registry.analyzer_rules())
+            .with_optimizer_rules(interruptible(Optimizer::new().rules, caps))
             .build();
+        // The builder would configure the functions once more, as others.
+        for function in registry.scalar_functions() {
+            state.register_udf(Arc::clone(function)).map_err(classify)?;
+        }
         for function in registry.table_functions().values() {
             state.register_udtf(function.name(), Arc::clone(function.function()));
         }
@@ -160,7 +174,7 @@ impl GovernedSession {
         let properties = state.execution_props_mut();
         properties.mark_start_execution(config);
         properties.query_execution_start_time = Some(self.now);
-        state
+        Ok(state)
     }
 
     fn config(&self) -> SessionConfig {
@@ -172,7 +186,9 @@ impl GovernedSession {
         let options: &mut ConfigOptions = config.options_mut();
         let engine = &self.shared.config;
         options.execution.target_partitions = engine.target_partitions.max(1);
-        options.execution.batch_size = engine.batch_size;
+        if let Ok(rows) = ConfigNonZeroUsize::try_new(engine.batch_size) {
+            options.execution.batch_size = rows;
+        }
         options.execution.time_zone = Some(self.time_zone.clone());
         options.execution.collect_statistics = true;
         options.execution.spill_compression = SpillCompression::Lz4Frame;

@@ -44,7 +44,12 @@ pub(crate) fn parse(sql: &str, catalog: &str) -> Result<AllowedStatement> {
     limits::check_tokens(&tokens)?;
     let parameters = placeholders::number(&mut tokens)?;
 
-    if tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::SemiColon | Token::EOF)) {
+    if tokens.iter().all(|token| {
+        matches!(
+            token.token,
+            Token::Whitespace(_) | Token::SemiColon | Token::EOF
+        )
+    }) {
         return Err(Error::invalid("there is no statement"));
     }
     let mut parser = DFParserBuilder::new(tokens)
@@ -61,5 +66,8 @@ pub(crate) fn parse(sql: &str, catalog: &str) -> Result<AllowedStatement> {
     }
     let statement = allow::check(statement, catalog)?;
     expansion::check(&statement)?;
-    Ok(AllowedStatement { statement, parameters })
+    Ok(AllowedStatement {
+        statement,
+        parameters,
+    })
 }

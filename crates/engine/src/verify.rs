@@ -32,13 +32,17 @@ pub(crate) fn verify(
         return Err("the plan writes".to_owned());
     }
     if let Some(seal) = plan.downcast_ref::<GovernedScanExec>() {
-        return seal.verify(snapshot, principal, now).map_err(|refused| refused.to_string());
+        return seal
+            .verify(snapshot, principal, now)
+            .map_err(|refused| refused.to_string());
     }
     let children = plan.children();
     if children.is_empty() && !reads_no_data(plan) {
         return Err(format!("source `{}` is not sealed", plan.name()));
     }
-    children.into_iter().try_for_each(|child| verify(child, snapshot, principal, now))
+    children
+        .into_iter()
+        .try_for_each(|child| verify(child, snapshot, principal, now))
 }
 
 /// Leaves that hold no data of the mesh: literals, `information_schema`,

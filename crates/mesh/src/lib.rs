@@ -25,7 +25,9 @@ mod load;
 mod location;
 mod name;
 mod secret;
+mod suggest;
 mod table;
+mod yaml;
 
 pub use domain::{Credentials, Domain, Storage, StorageUrl};
 pub use error::{Error, Result};
@@ -36,6 +38,7 @@ pub use load::{DomainLoad, LoadReport, load};
 pub use location::Location;
 pub use name::{DomainName, MeshName, StorageName, TableId, TableName};
 pub use secret::{Secret, SecretRef};
+pub use suggest::did_you_mean;
 pub use table::{
     Column, Compression, CsvFormat, Format, JsonFormat, JsonLayout, Table, TableSource, TableStatus,
 };

@@ -13,7 +13,9 @@ pub(crate) const WILDCARDS: [char; 5] = ['*', '?', '[', '{', '}'];
 ///
 /// `*`, `?`, `{a,b}` and `[a-z]` match within one segment, `**` stands for any
 /// number of segments. Without a wildcard it is that file, or everything under
-/// it as a folder, apart from what begins with `_` or `.` (`_SUCCESS`, `.crc`).
+/// it as a folder. Names that begin with `.` or `_` (`.crc`, `_SUCCESS`,
+/// `_temporary`) are what other tools leave behind: only a segment that begins
+/// so itself matches them. A partition's folder, `_day=1`, is no such name.
 ///
 /// ```
 /// use weft_mesh::Location;
@@ -22,6 +24,7 @@ pub(crate) const WILDCARDS: [char; 5] = ['*', '?', '[', '{', '}'];
 /// assert_eq!(location.prefix(), ["orders"]);
 /// assert!(location.matches("orders/month=2026-01/a.parquet"));
 /// assert!(!location.matches("orders/a.csv"));
+/// assert!(!location.matches("orders/_temporary/a.parquet"));
 /// assert!(Location::parse("../secrets").is_err());
 /// ```
 #[derive(Clone)]
@@ -34,7 +37,7 @@ pub struct Location {
 
 #[derive(Clone)]
 enum Segment {
-    One(GlobMatcher),
+    One { glob: GlobMatcher, hidden: bool },
     Any,
 }
 
@@ -66,7 +69,10 @@ impl Location {
                     .backslash_escape(false)
                     .build()
                     .map_err(|error| wrong(&format!("is no glob: {}", error.kind())))?;
-                pattern.push(Segment::One(glob.compile_matcher()));
+                pattern.push(Segment::One {
+                    glob: glob.compile_matcher(),
+                    hidden: is_hidden(segment),
+                });
             }
         }
         Ok(Self {
@@ -109,9 +115,7 @@ impl Location {
             return false;
         }
         if self.pattern.is_empty() {
-            return rest
-                .iter()
-                .all(|segment| !segment.starts_with(['_', '.']) || segment.contains('='));
+            return !rest.iter().any(|segment| is_hidden(segment));
         }
         matches_pattern(&self.pattern, rest)
     }
@@ -146,7 +150,10 @@ pub(crate) fn check_segments(text: &str) -> Result<(), &'static str> {
         return Err("has a control character");
     }
     let lower = text.to_ascii_lowercase();
-    if ["%2e", "%2f", "%5c"].iter().any(|code| lower.contains(code)) {
+    if ["%2e", "%2f", "%5c"]
+        .iter()
+        .any(|code| lower.contains(code))
+    {
         return Err("has a percent-encoded dot or slash");
     }
     let trimmed = text.strip_suffix('/').unwrap_or(text);
@@ -169,6 +176,11 @@ pub(crate) fn check_segments(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Whether a name is one that other tools leave behind.
+fn is_hidden(segment: &str) -> bool {
+    segment.starts_with(['_', '.']) && !segment.contains('=')
+}
+
 /// Whether `path` fits, in time linear in both (a later `**` never needs an
 /// earlier one to give back what it took).
 fn matches_pattern(pattern: &[Segment], path: &[&str]) -> bool {
@@ -182,20 +194,80 @@ fn matches_pattern(pattern: &[Segment], path: &[&str]) -> bool {
                 retry = Some((at, place));
                 continue;
             }
-            (Some(Segment::One(glob)), Some(segment)) if glob.is_match(segment) => {
+            (Some(Segment::One { glob, hidden }), Some(segment))
+                if glob.is_match(segment) && (*hidden || !is_hidden(segment)) =>
+            {
                 at += 1;
                 place += 1;
                 continue;
             }
             _ => {}
         }
-        match retry {
-            Some((after, from)) if from < path.len() => {
+        match retry.and_then(|(after, from)| Some((after, from, path.get(from)?))) {
+            Some((after, from, skipped)) if !is_hidden(skipped) => {
                 at = after;
                 place = from + 1;
                 retry = Some((after, from + 1));
             }
             _ => return false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_segment_by_segment() {
+        for (pattern, path, expected) in [
+            ("a/*.csv", "a/x.csv", true),
+            ("a/*.csv", "a/b/x.csv", false),
+            ("a/**/*.csv", "a/x.csv", true),
+            ("a/**/*.csv", "a/b/c/x.csv", true),
+            ("**/x/**/y", "x/x/z/y", true),
+            ("**/x/**/y", "z/y", false),
+            ("**", "a/b/c", true),
+            ("a/**", "a/b/c", true),
+            ("a/**", "b", false),
+            ("a/{x,y}/[0-9]?.csv", "a/y/07.csv", true),
+            ("a/{x,y}/[0-9]?.csv", "a/z/07.csv", false),
+            ("a/[!b]", "a/b", false),
+            ("a/b[!x]c", "a/b/c", false),
+            ("a", "a", true),
+            ("a", "a/b/c.csv", true),
+            ("a/", "a/b/c.csv", true),
+            ("a", "ab", false),
+            ("", "a", true),
+            ("a/*", "a/../b", false),
+            ("a/**", "a//b", false),
+            ("a", "a/_SUCCESS", false),
+            ("a", "a/_day=1/x", true),
+            ("a/*", "a/.x.crc", false),
+            ("a/.*", "a/.x.crc", true),
+            ("a/**/*", "a/_temporary/x", false),
+            ("a/**/_t/*", "a/b/_t/x", true),
+            ("a/**/month=*/*", "a/year=1/month=2/x", true),
+        ] {
+            let location = Location::parse(pattern).unwrap();
+            assert_eq!(location.matches(path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_hard_pattern_takes_no_time() {
+        let pattern = "**/a/".repeat(50) + "b";
+        let path = "a/".repeat(5_000) + "c";
+        let started = std::time::Instant::now();
+        assert!(!Location::parse(&pattern).unwrap().matches(&path));
+        assert!(started.elapsed().as_secs() < 2);
+    }
+
+    #[test]
+    fn the_prefix_ends_at_the_first_wildcard() {
+        let location = Location::parse("a/b/*/c/d.csv").unwrap();
+        assert_eq!(location.prefix(), ["a", "b"]);
+        assert!(location.is_pattern());
+        assert!(Location::parse("").unwrap().prefix().is_empty());
     }
 }

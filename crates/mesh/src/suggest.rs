@@ -70,6 +70,9 @@ mod tests {
 
     #[test]
     fn case_alone_is_a_near_miss() {
-        assert_eq!(did_you_mean("ApiVersion", ["apiVersion"]), Some("apiVersion"));
+        assert_eq!(
+            did_you_mean("ApiVersion", ["apiVersion"]),
+            Some("apiVersion")
+        );
     }
 }

@@ -25,30 +25,38 @@ pub(crate) fn did_you_mean<'a>(
     }
 }
 
-/// Levenshtein's distance in characters; names too long to be a slip of the
-/// pen are far from everything.
+/// The changes between two names: a character added, dropped or replaced, or
+/// two neighbours swapped (optimal string alignment). Names too long to be a
+/// slip of the pen are far from everything.
 fn distance(a: &str, b: &str) -> usize {
     const LONGEST: usize = 128;
     let b: Vec<char> = b.chars().collect();
     if a.chars().count().max(b.len()) > LONGEST {
         return usize::MAX;
     }
+    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX);
+    let mut before = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
+    let mut last = None;
     for (line, from) in a.chars().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        let mut next = vec![left];
-        for (above, to) in row.iter().skip(1).zip(&b) {
-            let cost = (diagonal + usize::from(from != *to))
-                .min(*above + 1)
-                .min(left + 1);
-            diagonal = *above;
-            left = cost;
+        let mut next = vec![line + 1];
+        for (column, to) in b.iter().enumerate() {
+            let replaced = at(&row, column) + usize::from(from != *to);
+            let mut cost = replaced
+                .min(at(&row, column + 1) + 1)
+                .min(at(&next, column) + 1);
+            let swapped = column
+                .checked_sub(1)
+                .filter(|left| last == Some(*to) && b.get(*left) == Some(&from));
+            if let Some(left) = swapped {
+                cost = cost.min(at(&before, left) + 1);
+            }
             next.push(cost);
         }
-        row = next;
+        before = std::mem::replace(&mut row, next);
+        last = Some(from);
     }
-    row.last().copied().unwrap_or(usize::MAX)
+    at(&row, b.len())
 }
 
 #[cfg(test)]
@@ -78,5 +86,8 @@ mod tests {
         assert_eq!(distance("", ""), 0);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("größe", "grösse"), 2);
+        assert_eq!(distance("emial", "email"), 1);
+        assert_eq!(distance("ab", "ba"), 1);
+        assert_eq!(distance("", "abc"), 3);
     }
 }

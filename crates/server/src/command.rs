@@ -1,12 +1,12 @@
 //! Flight SQL commands: decoded once, at the edge, into what weft serves.
 
+use arrow_flight::FlightDescriptor;
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::sql::{
     Any, Command, CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas,
     CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys, CommandGetSqlInfo,
     CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
 };
-use arrow_flight::FlightDescriptor;
 use bytes::Bytes;
 use prost::Message;
 use tonic::Status;
@@ -16,11 +16,17 @@ use tonic::Status;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum FlightCommand {
     /// A statement as text.
-    Statement { sql: String },
+    Statement {
+        sql: String,
+    },
     /// The handle of a prepared statement.
-    Prepared { handle: Bytes },
+    Prepared {
+        handle: Bytes,
+    },
     /// The handle that a ticket of ours carries.
-    Ticket { handle: Bytes },
+    Ticket {
+        handle: Bytes,
+    },
     Metadata(MetadataCommand),
     /// Known, and refused.
     Refused(Refusal),

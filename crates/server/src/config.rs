@@ -13,8 +13,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Without it the server speaks plaintext.
     pub tls: Option<TlsConfig>,
-    /// Handles and session bearers are sealed under keys of it: replicas share
-    /// it, and with it they survive a restart. Random when absent.
+    /// Handles and session bearers are sealed under keys of it; replicas share
+    /// it. The secret of the mesh when absent.
     pub secret: Option<Secret>,
     /// How long running streams may go on after the server was told to stop.
     pub drain: Duration,

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
+use arrow_flight::{FlightEndpoint, Ticket};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use prost::Message;
@@ -115,12 +116,16 @@ impl Handles {
     }
 }
 
-/// The ticket that carries `sealed`.
-pub(crate) fn ticket(sealed: Bytes) -> arrow_flight::Ticket {
+/// An endpoint at this server, whose ticket carries `sealed` until `expires`.
+pub(crate) fn endpoint(sealed: Bytes, expires: DateTime<Utc>) -> FlightEndpoint {
     let message = TicketStatementQuery {
         statement_handle: sealed,
     };
-    arrow_flight::Ticket::new(message.as_any().encode_to_vec())
+    let mut endpoint =
+        FlightEndpoint::new().with_ticket(Ticket::new(message.as_any().encode_to_vec()));
+    let expiration = endpoint.expiration_time.get_or_insert_default();
+    expiration.seconds = expires.timestamp();
+    endpoint
 }
 
 /// One text for a handle that is unknown, expired or somebody else's.

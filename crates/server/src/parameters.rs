@@ -41,7 +41,9 @@ where
         }
         let schema = wire_schema(&batch.schema());
         let batch = wire_batch(&batch, &schema).map_err(|error| {
-            Status::invalid_argument(format!("parameters of a type that weft does not take: {error}"))
+            Status::invalid_argument(format!(
+                "parameters of a type that weft does not take: {error}"
+            ))
         })?;
         kept.push(batch);
     }
@@ -125,7 +127,11 @@ mod tests {
                 Arc::new(LargeStringArray::from(vec![Some("a"), None])) as ArrayRef,
                 true,
             ),
-            ("1", Arc::new(StringViewArray::from(vec!["x", "y"])) as _, true),
+            (
+                "1",
+                Arc::new(StringViewArray::from(vec!["x", "y"])) as _,
+                true,
+            ),
             ("2", Arc::new(Int64Array::from(vec![1, 2])) as _, true),
         ])
         .unwrap();

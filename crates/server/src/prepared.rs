@@ -4,10 +4,6 @@
 //! Binding seals a new handle with the parameters inside. Clients that go on
 //! with the old one find what they bound in a small map of this process.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use arrow::datatypes::SchemaRef;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{ActionCreatePreparedStatementRequest, DoPutPreparedStatementResult};
@@ -15,16 +11,15 @@ use arrow_flight::{FlightData, FlightInfo, PutResult};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
-use sha2::{Digest, Sha256};
 use tonic::{Request, Status, Streaming};
-use weft_policy::PrincipalId;
+use uuid::Uuid;
 
 use crate::command::{FlightCommand, refuse_transaction};
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::messages::CreatePreparedStatementResult;
 use crate::parameters;
 use crate::service::{Call, FlightSql, encode_schema};
-use crate::statement::{hash, plan, schema_changed};
+use crate::statement::{hash, plan, plan_bound};
 use crate::status;
 use crate::stream::FlightDataStream;
 use crate::wire::wire_schema;
@@ -38,7 +33,7 @@ impl FlightSql {
     ) -> Result<CreatePreparedStatementResult, Status> {
         refuse_transaction(request.transaction_id.as_ref())?;
         let session = self.open(call, call.options.clone())?;
-        let planned = plan(&session, &request.query).await?;
+        let planned = plan(&session, &request.query, None).await?;
         let parameters = planned
             .parameters()
             .map_err(|error| status::of_engine(&error, Some(planned.query_id())))?;
@@ -70,10 +65,18 @@ impl FlightSql {
         call: &Call,
         sealed: &Bytes,
     ) -> Result<FlightInfo, Status> {
-        let (call, statement) = self.current(call, sealed).await?;
+        let statement = self.current(call, sealed)?;
+        let call = call.with_options(statement.options);
         let session = self.open(&call, call.options.clone())?;
-        self.info_of(&call, &session, statement.sql, statement.parameters)
-            .await
+        let prepared = Some(statement.schema_hash);
+        self.info_of(
+            &call,
+            &session,
+            statement.sql,
+            statement.parameters,
+            prepared,
+        )
+        .await
     }
 
     /// The wire schema of a prepared statement's result.
@@ -82,8 +85,15 @@ impl FlightSql {
         call: &Call,
         sealed: &Bytes,
     ) -> Result<SchemaRef, Status> {
-        let (call, statement) = self.current(call, sealed).await?;
-        self.statement_schema(&call, &statement.sql).await
+        let statement = self.current(call, sealed)?;
+        let session = self.open(call, statement.options)?;
+        let rows = parameters::rows(&statement.parameters)?;
+        let prepared = Some(statement.schema_hash);
+        let planned = match rows.first() {
+            Some(row) => plan_bound(&session, &statement.sql, Some(row), prepared).await?,
+            None => plan(&session, &statement.sql, prepared).await?,
+        };
+        Ok(wire_schema(&planned.schema()))
     }
 
     /// Runs a prepared statement whose handle is used as a ticket.
@@ -164,22 +174,13 @@ impl FlightSql {
         self.bindings.remove(call.owner(), sealed);
     }
 
-    /// A prepared statement that still means what it meant when it was prepared,
-    /// with what is bound to it, and the call under its own options.
-    async fn current(&self, call: &Call, sealed: &Bytes) -> Result<(Call, Statement), Status> {
-        let opened = self.open_prepared(call, sealed)?;
-        let mut statement = opened.statement;
+    /// A prepared statement with what is bound to it.
+    fn current(&self, call: &Call, sealed: &Bytes) -> Result<Statement, Status> {
+        let mut statement = self.open_prepared(call, sealed)?.statement;
         if let Some(bound) = self.bindings.get(call.owner(), sealed) {
             statement.parameters = bound;
         }
-        let call = Call {
-            options: statement.options.clone(),
-            ..call.clone()
-        };
-        if hash(&self.statement_schema(&call, &statement.sql).await?)? != statement.schema_hash {
-            return Err(schema_changed());
-        }
-        Ok((call, statement))
+        Ok(statement)
     }
 
     fn open_prepared(&self, call: &Call, sealed: &Bytes) -> Result<Opened, Status> {
@@ -198,97 +199,5 @@ impl FlightSql {
 struct Opened {
     statement: Statement,
     epoch: u64,
-    query_id: uuid::Uuid,
-}
-
-const BINDINGS: usize = 1024;
-const BINDINGS_BYTES: usize = 64 * 1024 * 1024;
-const BINDING_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Parameters by the handle that a client presented when it bound them.
-#[derive(Debug, Default)]
-pub(crate) struct Bindings {
-    entries: Mutex<HashMap<[u8; 32], Binding>>,
-}
-
-struct Binding {
-    parameters: Bytes,
-    stored: Instant,
-}
-
-impl std::fmt::Debug for Binding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Binding")
-            .field("bytes", &self.parameters.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Bindings {
-    fn get(&self, owner: &PrincipalId, sealed: &[u8]) -> Option<Bytes> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries
-            .get(&key(owner, sealed))
-            .filter(|binding| binding.stored.elapsed() < BINDING_LIFE)
-            .map(|binding| binding.parameters.clone())
-    }
-
-    /// The oldest make room.
-    fn store(&self, owner: &PrincipalId, sealed: &[u8], parameters: Bytes) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = key(owner, sealed);
-        entries.remove(&key);
-        let mut bytes: usize = entries.values().map(|entry| entry.parameters.len()).sum();
-        while entries.len() >= BINDINGS || bytes + parameters.len() > BINDINGS_BYTES {
-            let oldest = entries
-                .iter()
-                .min_by_key(|(_, entry)| entry.stored)
-                .map(|(key, _)| *key);
-            let Some(removed) = oldest.and_then(|oldest| entries.remove(&oldest)) else {
-                break;
-            };
-            bytes -= removed.parameters.len();
-        }
-        let stored = Instant::now();
-        entries.insert(key, Binding { parameters, stored });
-    }
-
-    fn remove(&self, owner: &PrincipalId, sealed: &[u8]) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.remove(&key(owner, sealed));
-    }
-}
-
-fn key(owner: &PrincipalId, sealed: &[u8]) -> [u8; 32] {
-    let owner = owner.to_string();
-    Sha256::new()
-        .chain_update(owner.len().to_le_bytes())
-        .chain_update(owner)
-        .chain_update(sealed)
-        .finalize()
-        .into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bindings_belong_to_their_owner_and_are_bounded() {
-        let bindings = Bindings::default();
-        let (ana, bo) = (PrincipalId::user("ana"), PrincipalId::user("bo"));
-        bindings.store(&ana, b"h", Bytes::from_static(b"1"));
-        bindings.store(&ana, b"h", Bytes::from_static(b"2"));
-        assert_eq!(bindings.get(&ana, b"h").unwrap(), "2");
-        assert_eq!(bindings.get(&bo, b"h"), None);
-        bindings.remove(&bo, b"h");
-        for other in 0..BINDINGS {
-            bindings.store(&ana, &other.to_le_bytes(), Bytes::from_static(b"3"));
-        }
-        assert_eq!(bindings.get(&ana, b"h"), None);
-        assert_eq!(bindings.entries.lock().unwrap().len(), BINDINGS);
-        bindings.remove(&ana, &1_usize.to_le_bytes());
-        bindings.remove(&ana, &1_usize.to_le_bytes());
-        assert_eq!(bindings.get(&ana, &1_usize.to_le_bytes()), None);
-    }
+    query_id: Uuid,
 }

@@ -24,11 +24,10 @@ use weft_engine::{Engine, GovernedSession, SessionOptions};
 use weft_policy::{Principal, PrincipalId};
 
 use crate::authenticate::Gate;
+use crate::bindings::Bindings;
 use crate::command::FlightCommand;
 use crate::handle::{self, Handles};
 use crate::metadata::ServerInfo;
-use crate::prepared::Bindings;
-use crate::running::RunningTickets;
 use crate::session::{SessionId, Sessions, options_of_call};
 use crate::stream::FlightDataStream;
 use crate::wire::schema_message;
@@ -44,7 +43,6 @@ pub(crate) struct FlightSql {
     pub(crate) handles: Handles,
     pub(crate) sessions: Sessions,
     pub(crate) bindings: Bindings,
-    pub(crate) tickets: RunningTickets,
     pub(crate) info: ServerInfo,
     /// The server takes no new statement.
     pub(crate) draining: CancellationToken,
@@ -66,6 +64,13 @@ impl Call {
     pub(crate) fn owner(&self) -> &PrincipalId {
         self.principal.id()
     }
+
+    pub(crate) fn with_options(&self, options: SessionOptions) -> Self {
+        Self {
+            options,
+            ..self.clone()
+        }
+    }
 }
 
 impl FlightSql {
@@ -73,9 +78,7 @@ impl FlightSql {
     pub(crate) async fn enter(&self, headers: &MetadataMap) -> Result<Call, Status> {
         let snapshot = self.engine.snapshot();
         let caller = self.gate.authenticate(headers, &snapshot).await?;
-        let stored = self
-            .sessions
-            .options(caller.session, caller.principal.id());
+        let stored = self.sessions.options(caller.session, caller.principal.id());
         Ok(Call {
             options: options_of_call(stored, headers)?,
             principal: caller.principal,
@@ -152,9 +155,7 @@ impl FlightSql {
     async fn redeem(&self, call: &Call, sealed: &[u8]) -> Result<FlightDataStream, Status> {
         let opened = self.handles.open(call.owner(), sealed, call.now)?;
         match opened.content {
-            handle::Content::Ticket(statement) => {
-                self.run(call, statement, opened.query_id).await
-            }
+            handle::Content::Ticket(statement) => self.run(call, statement, opened.query_id).await,
             handle::Content::Metadata(command) => match FlightCommand::decode(&command)? {
                 FlightCommand::Metadata(command) => self.metadata_stream(call, &command),
                 FlightCommand::Statement { .. }
@@ -247,9 +248,7 @@ impl FlightService for FlightSqlService {
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let answer = guard(self.0.act(request)).await?;
-        let results = answer
-            .body
-            .map(|body| Ok(arrow_flight::Result::new(body)));
+        let results = answer.body.map(|body| Ok(arrow_flight::Result::new(body)));
         let stream: Self::DoActionStream = Box::pin(futures::stream::iter(results));
         let mut response = Response::new(stream);
         if let Some(session) = answer.new_session {

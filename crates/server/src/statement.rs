@@ -1,14 +1,11 @@
 //! Statements: planned for their `FlightInfo`, planned again and run for `DoGet`.
 
-use std::time::SystemTime;
-
 use arrow::datatypes::SchemaRef;
-use arrow_flight::{FlightEndpoint, FlightInfo};
+use arrow_flight::FlightInfo;
 use bytes::Bytes;
 use datafusion_common::ScalarValue;
 use futures::StreamExt;
 use tonic::Status;
-use tracing::debug;
 use uuid::Uuid;
 use weft_engine::{GovernedSession, PlannedQuery};
 
@@ -27,7 +24,7 @@ impl FlightSql {
         sql: String,
     ) -> Result<FlightInfo, Status> {
         let session = self.open(call, call.options.clone())?;
-        self.info_of(call, &session, sql, Bytes::new()).await
+        self.info_of(call, &session, sql, Bytes::new(), None).await
     }
 
     /// The wire schema of a statement's result.
@@ -37,20 +34,22 @@ impl FlightSql {
         sql: &str,
     ) -> Result<SchemaRef, Status> {
         let session = self.open(call, call.options.clone())?;
-        let planned = plan(&session, sql).await?;
+        let planned = plan(&session, sql, None).await?;
         Ok(wire_schema(&planned.schema()))
     }
 
-    /// The `FlightInfo` of a statement with its bound `parameters`.
+    /// The `FlightInfo` of a statement with its bound `parameters`; `prepared` is
+    /// the hash of the schema it was prepared with.
     pub(crate) async fn info_of(
         &self,
         call: &Call,
         session: &GovernedSession,
         sql: String,
         parameters: Bytes,
+        prepared: Option<[u8; 32]>,
     ) -> Result<FlightInfo, Status> {
         let rows = parameters::rows(&parameters)?;
-        let planned = plan_bound(session, &sql, rows.first()).await?;
+        let planned = plan_bound(session, &sql, rows.first(), prepared).await?;
         let schema = wire_schema(&planned.schema());
         let statement = Statement {
             schema_hash: hash(&schema)?,
@@ -76,9 +75,7 @@ impl FlightSql {
         schema: &SchemaRef,
     ) -> Result<FlightInfo, Status> {
         let (sealed, expires) = self.handles.seal(call.owner(), handle, call.now)?;
-        let endpoint = FlightEndpoint::new()
-            .with_ticket(handle::ticket(sealed))
-            .with_expiration_time(SystemTime::from(expires).into());
+        let endpoint = handle::endpoint(sealed, expires);
         FlightInfo::new()
             .try_with_schema(schema)
             .map_err(|error| status::of_arrow(&error))
@@ -88,51 +85,48 @@ impl FlightSql {
             })
     }
 
-    /// Runs a statement for a ticket: access is decided now, and the result must
-    /// still be what the client was told.
+    /// Runs a statement for a ticket, under the query id that the client was told:
+    /// access is decided now, and the result must still be what it was told.
     pub(crate) async fn run(
         &self,
         call: &Call,
         statement: Statement,
-        ticket: Uuid,
+        query_id: Uuid,
     ) -> Result<FlightDataStream, Status> {
         let session = self.open(call, statement.options)?;
         let mut rows = parameters::rows(&statement.parameters)?.into_iter();
-        let first = plan_bound(&session, &statement.sql, rows.next().as_ref()).await?;
+        let sql = statement.sql;
+        let first = plan_bound(&session, &sql, rows.next().as_ref(), None).await?;
         let schema = wire_schema(&first.schema());
         if hash(&schema)? != statement.schema_hash {
             return Err(schema_changed());
         }
-        debug!(%ticket, query_id = %first.query_id(), principal = %call.owner(), "ticket redeemed");
-        let tickets = self.tickets.clone();
-        let owner = call.owner().clone();
-        let sql = statement.sql;
-        stream::spawn(
-            SchemaRef::clone(&schema),
-            self.stop.clone(),
-            move |mut sink| async move {
-                let _run = tickets.enter(ticket, &owner, first.query_id());
-                execute(first, &mut sink).await?;
-                for row in rows {
-                    let next = plan_bound(&session, &sql, Some(&row)).await?;
-                    if wire_schema(&next.schema()) != schema {
-                        return Err(schema_changed().into());
-                    }
-                    let _run = tickets.enter(ticket, &owner, next.query_id());
-                    execute(next, &mut sink).await?;
-                }
-                Ok(())
-            },
-        )
+        stream::spawn(schema, self.stop.clone(), move |mut sink| async move {
+            execute(first.with_query_id(query_id), &mut sink).await?;
+            for row in rows {
+                let next = plan_bound(&session, &sql, Some(&row), None).await?;
+                execute(next.with_query_id(query_id), &mut sink).await?;
+            }
+            Ok(())
+        })
     }
 }
 
-/// Plans a statement whose parameters, if any, stay open.
-pub(crate) async fn plan(session: &GovernedSession, sql: &str) -> Result<PlannedQuery, Status> {
-    session
+/// Plans a statement whose parameters, if any, stay open. It must have the
+/// columns that it was `prepared` with.
+pub(crate) async fn plan(
+    session: &GovernedSession,
+    sql: &str,
+    prepared: Option<[u8; 32]>,
+) -> Result<PlannedQuery, Status> {
+    let planned = session
         .plan(sql)
         .await
-        .map_err(|error| status::of_engine(&error, None))
+        .map_err(|error| status::of_engine(&error, None))?;
+    match prepared {
+        Some(told) if hash(&wire_schema(&planned.schema()))? != told => Err(schema_changed()),
+        Some(_) | None => Ok(planned),
+    }
 }
 
 /// The hash of a result's schema, as handles keep it.
@@ -141,19 +135,20 @@ pub(crate) fn hash(schema: &SchemaRef) -> Result<[u8; 32], Status> {
 }
 
 /// The caller sees another schema than the one it was told.
-pub(crate) fn schema_changed() -> Status {
+fn schema_changed() -> Status {
     Status::failed_precondition(
         "the columns of the result have changed: prepare or run the statement again",
     )
 }
 
 /// Plans a statement and gives each of its parameters a value.
-async fn plan_bound(
+pub(crate) async fn plan_bound(
     session: &GovernedSession,
     sql: &str,
     row: Option<&Vec<ScalarValue>>,
+    prepared: Option<[u8; 32]>,
 ) -> Result<PlannedQuery, Status> {
-    let planned = plan(session, sql).await?;
+    let planned = plan(session, sql, prepared).await?;
     let query_id = planned.query_id();
     let expected = planned
         .parameters()

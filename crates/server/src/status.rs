@@ -72,11 +72,7 @@ pub(crate) fn unavailable(message: &str) -> Status {
             value: retry.encode_to_vec().into(),
         }],
     };
-    Status::with_details(
-        Code::Unavailable,
-        message,
-        details.encode_to_vec().into(),
-    )
+    Status::with_details(Code::Unavailable, message, details.encode_to_vec().into())
 }
 
 /// Cuts `message` so that it fits into a header once percent-encoded.

@@ -191,7 +191,10 @@ mod tests {
             b"cd".as_slice(),
         ]));
         check(
-            Arc::new(BinaryViewArray::from(vec![b"ab".as_slice(), b"cd".as_slice()])),
+            Arc::new(BinaryViewArray::from(vec![
+                b"ab".as_slice(),
+                b"cd".as_slice(),
+            ])),
             &bytes,
         );
         check(

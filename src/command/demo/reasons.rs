@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::Utc;
 use weft_catalog::MeshSnapshot;
 use weft_mesh::{ColumnSelection, Domain, Format, GrantManifest, Spanned};
-use weft_policy::{Access, PrincipalId, PrincipalKind};
+use weft_policy::{Access, PrincipalId};
 
 use crate::error::{Error, Result};
 
@@ -36,10 +36,7 @@ pub(super) fn of(
     table: &str,
 ) -> Result<String> {
     let unknown = |what: &str| Error::Failed(format!("the demo mesh has no `{what}`"));
-    let id = PrincipalId {
-        kind: PrincipalKind::User,
-        name: login.to_owned(),
-    };
+    let id = PrincipalId::user(login);
     let principal = snapshot
         .policy()
         .authenticator()

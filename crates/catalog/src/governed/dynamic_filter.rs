@@ -104,7 +104,6 @@ impl ExecutionPlan for Carrier {
         }
     }
 
-    #[expect(deprecated, reason = "the trait has no default for it")]
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
         self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))

@@ -142,10 +142,6 @@ impl GovernedScanExec {
         &self.dynamic_filters
     }
 
-    pub(crate) fn identity_columns(&self) -> &[bool] {
-        &self.identity_columns
-    }
-
     /// The sum of a metric over the plan inside the seal, for the operator and
     /// for tests; never shown to a principal.
     pub fn operator_metric(&self, name: &str) -> usize {
@@ -275,7 +271,6 @@ impl ExecutionPlan for GovernedScanExec {
         Ok(self)
     }
 
-    #[expect(deprecated, reason = "the trait has no default for it")]
     fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }

@@ -45,26 +45,30 @@ async fn watch_manifests(live: Weak<LiveMesh>) {
     let woken = Arc::new(Notify::new());
     let mut watch = Watch::new(&woken);
     let mut seen = None;
+    let mut loaded = Instant::now();
     loop {
-        let Some((files, poll)) = (match live.upgrade() {
-            Some(live) => Some((live.known.lock().await.files.clone(), live.config.manifest_poll)),
-            None => None,
-        }) else {
-            return;
+        let Some(mesh) = live.upgrade() else { return };
+        let (files, may_heal) = {
+            let known = mesh.known.lock().await;
+            (known.files.clone(), known.may_heal())
         };
         watch.follow(&files);
         let looks = looks_of(&files).await;
-        if seen.as_ref().is_some_and(|seen| *seen != looks) {
+        let changed = seen.as_ref().is_some_and(|seen| *seen != looks);
+        let again = may_heal && loaded.elapsed() >= mesh.config.refresh;
+        if changed || again {
             settle(&woken).await;
             // Looked at before the load: what changes while it runs is seen next time.
             let looks = looks_of(&files).await;
-            let Some(live) = live.upgrade() else { return };
-            let _ = live.reload().await;
-            let followed = live.known.lock().await.files.clone();
+            let _ = mesh.reload().await;
+            loaded = Instant::now();
+            let followed = mesh.known.lock().await.files.clone();
             seen = Some(if followed == files { looks } else { looks_of(&followed).await });
             continue;
         }
         seen = Some(looks);
+        let poll = mesh.config.manifest_poll;
+        drop(mesh);
         let _ = timeout(poll, woken.notified()).await;
     }
 }

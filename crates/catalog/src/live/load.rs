@@ -33,6 +33,18 @@ pub(super) struct Known {
     /// Every manifest and folder of the last load.
     pub(super) files: Vec<PathBuf>,
     generated: Option<Arc<Secret>>,
+    /// Of the last load: said once, not at every try.
+    said: Vec<String>,
+    /// The manifests that had errors, with which the current snapshot was built.
+    faulty: Vec<PathBuf>,
+}
+
+impl Known {
+    /// Whether a load without any change of manifests may end better: a fault
+    /// can lie in what they name, a folder that is not there yet.
+    pub(super) fn may_heal(&self) -> bool {
+        !self.faulty.is_empty()
+    }
 }
 
 #[derive(Clone)]
@@ -57,6 +69,7 @@ pub(super) async fn assemble(
     known.files.clone_from(&report.files);
     let mut faults = report.faults;
     let Some((mesh, (authenticator, unresolved))) = report.mesh.zip(authenticator) else {
+        known.say(&faults, &[], &[]);
         return Err(Error::Manifests(faults));
     };
     let secret = resolve_secret(&mesh, known)?;
@@ -64,6 +77,7 @@ pub(super) async fn assemble(
 
     let mut kept = Vec::new();
     let mut absent = Vec::new();
+    let mut faulty = Vec::new();
     let mut good = HashMap::new();
     let mut served = Vec::new();
     let mut names = HashSet::new();
@@ -80,20 +94,21 @@ pub(super) async fn assemble(
             (_, None) | (None, Some(Ok(_))) => None,
         };
         let is_kept = fresh.is_none();
+        if is_kept {
+            faulty.push(load.manifest.clone());
+        }
         let Some(domain) = fresh.or_else(|| known.good.get(&load.manifest).cloned()) else {
-            tracing::error!(manifest = %load.manifest.display(), "domain is not served: its manifests have faults");
             absent.push(load.manifest);
             continue;
         };
         let name = domain.domain.name.to_string();
         if !names.insert(name.clone()) {
             // Only a kept domain can be in the way of a new one: `load` refuses two of one name.
-            tracing::error!(domain = name, "domain is not served: another one has its name by now");
+            faulty.push(load.manifest.clone());
             absent.push(load.manifest);
             continue;
         }
         if is_kept {
-            tracing::error!(domain = name, "manifests have faults: the last good version stays in force");
             kept.push(name);
         }
         good.insert(load.manifest, domain.clone());
@@ -101,9 +116,9 @@ pub(super) async fn assemble(
     }
     faults.sort_by(|a, b| (&a.span.file, a.span.line, a.span.column).cmp(&(&b.span.file, b.span.line, b.span.column)));
     faults.dedup_by(|a, b| a.to_string() == b.to_string());
-    log(&faults);
+    known.say(&faults, &kept, &absent);
 
-    let unchanged = fingerprint.is_some() && fingerprint == known.fingerprint;
+    let unchanged = fingerprint.is_some() && fingerprint == known.fingerprint && faulty == known.faulty;
     let epoch = match previous {
         Some(previous) if unchanged => previous.epoch(),
         Some(previous) => previous.epoch().next(),
@@ -120,6 +135,7 @@ pub(super) async fn assemble(
     };
     known.good = good;
     known.fingerprint = fingerprint;
+    known.faulty = faulty;
     let report = ReloadReport { epoch, applied: true, faults, kept, absent };
     Ok((MeshSnapshot::new(epoch, governance, store, products), report))
 }
@@ -128,13 +144,27 @@ fn joined(error: tokio::task::JoinError) -> Error {
     Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(Box::new(error)))
 }
 
-fn log(faults: &[Fault]) {
-    for fault in faults {
-        if fault.is_error() {
-            tracing::error!("{fault}");
-        } else {
-            tracing::warn!("{fault}");
+impl Known {
+    /// Logs what is wrong, unless it was wrong last time.
+    fn say(&mut self, faults: &[Fault], kept: &[String], absent: &[PathBuf]) {
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        if said == self.said {
+            return;
         }
+        for (fault, text) in faults.iter().zip(&said) {
+            if fault.is_error() {
+                tracing::error!("{text}");
+            } else {
+                tracing::warn!("{text}");
+            }
+        }
+        for domain in kept {
+            tracing::error!(domain, "manifests have faults: the last good version stays in force");
+        }
+        for manifest in absent {
+            tracing::error!(manifest = %manifest.display(), "domain is not served");
+        }
+        self.said = said;
     }
 }
 

@@ -15,6 +15,8 @@ mod pinned;
 mod read_only;
 mod s3;
 mod storage;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub(crate) use mesh::MeshStore;
 pub(crate) use pinned::PinnedStore;

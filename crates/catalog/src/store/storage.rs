@@ -102,6 +102,11 @@ impl Storage {
         Self { client, ..Self::open(key, manifest) }
     }
 
+    #[cfg(test)]
+    pub(crate) fn why_closed(&self) -> Option<&str> {
+        self.client.as_ref().err().map(String::as_str)
+    }
+
     /// Whether opening `manifest` now would give this very storage.
     pub(crate) fn is_current(&self, manifest: &weft_mesh::Storage) -> bool {
         self.client.is_ok()

@@ -52,7 +52,9 @@ fn unavailable(source: &SourceError) -> Error {
     match source.kind() {
         SourceErrorKind::Unavailable => Error::Unavailable(text),
         SourceErrorKind::Changed | SourceErrorKind::Schema => Error::FailedPrecondition(text),
-        SourceErrorKind::Invalid => Error::Internal { reference: source.reference() },
+        SourceErrorKind::Invalid => Error::Internal {
+            reference: source.reference(),
+        },
     }
 }
 
@@ -60,7 +62,9 @@ fn peel(error: DataFusionError, position: Option<(u64, u64)>) -> Error {
     match error {
         DataFusionError::Context(_, inner) => peel(*inner, position),
         DataFusionError::Diagnostic(diagnostic, inner) => {
-            let start = diagnostic.span.map(|span| (span.start.line, span.start.column));
+            let start = diagnostic
+                .span
+                .map(|span| (span.start.line, span.start.column));
             peel(*inner, position.or(start))
         }
         DataFusionError::Shared(inner) => peel_shared(&inner, position),
@@ -96,7 +100,9 @@ fn peel_shared(error: &DataFusionError, position: Option<(u64, u64)>) -> Error {
     match error {
         DataFusionError::Context(_, inner) => peel_shared(inner, position),
         DataFusionError::Diagnostic(diagnostic, inner) => {
-            let start = diagnostic.span.map(|span| (span.start.line, span.start.column));
+            let start = diagnostic
+                .span
+                .map(|span| (span.start.line, span.start.column));
             peel_shared(inner, position.or(start))
         }
         DataFusionError::Shared(inner) => peel_shared(inner, position),
@@ -135,7 +141,10 @@ fn external(error: Box<dyn StdError + Send + Sync>, position: Option<(u64, u64)>
     }
 }
 
-fn external_shared(error: &(dyn StdError + Send + Sync + 'static), position: Option<(u64, u64)>) -> Error {
+fn external_shared(
+    error: &(dyn StdError + Send + Sync + 'static),
+    position: Option<(u64, u64)>,
+) -> Error {
     if let Some(own) = error.downcast_ref::<Error>() {
         own.clone()
     } else if let Some(inner) = error.downcast_ref::<DataFusionError>() {
@@ -186,13 +195,17 @@ fn arrow_shared(error: &ArrowError, position: Option<(u64, u64)>) -> Error {
 /// The engine's text lists the operators of every query.
 fn exhausted(text: &str) -> Error {
     tracing::warn!(text, "no memory left");
-    Error::ResourceExhausted("the query needs more memory than it may have; select less, or try again later".to_owned())
+    Error::ResourceExhausted(
+        "the query needs more memory than it may have; select less, or try again later".to_owned(),
+    )
 }
 
 fn parser(error: ParserError) -> Error {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
-        ParserError::RecursionLimitExceeded => return Error::invalid("the statement is nested too deeply"),
+        ParserError::RecursionLimitExceeded => {
+            return Error::invalid("the statement is nested too deeply");
+        }
     };
     let (message, position) = located(&text);
     Error::invalid_at(message, position)
@@ -203,7 +216,10 @@ fn located(text: &str) -> (&str, Option<(u64, u64)>) {
     let split = || {
         let (message, place) = text.rsplit_once(" at Line: ")?;
         let (line, column) = place.split_once(", Column: ")?;
-        Some((message, (line.trim().parse().ok()?, column.trim().parse().ok()?)))
+        Some((
+            message,
+            (line.trim().parse().ok()?, column.trim().parse().ok()?),
+        ))
     };
     match split() {
         Some((message, position)) => (message, Some(position)),
@@ -212,7 +228,9 @@ fn located(text: &str) -> (&str, Option<(u64, u64)>) {
 }
 
 fn plan(text: String, position: Option<(u64, u64)>) -> Error {
-    let missing = text.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+    let missing = text
+        .strip_prefix("table '")
+        .and_then(|rest| rest.strip_suffix("' not found"));
     match missing {
         Some(name) => Error::not_found("table", name),
         None => Error::invalid_at(text, position),
@@ -221,13 +239,23 @@ fn plan(text: String, position: Option<(u64, u64)>) -> Error {
 
 /// Names only what the schemas at hand hold: authorised columns.
 fn column(error: &SchemaError) -> String {
-    let SchemaError::FieldNotFound { field, valid_fields } = error else {
+    let SchemaError::FieldNotFound {
+        field,
+        valid_fields,
+    } = error
+    else {
         return error.to_string();
     };
     let mut text = format!("column `{}` does not exist", field.flat_name());
     let name = field.name.to_lowercase();
-    if let Some(other) = valid_fields.iter().find(|other| other.name.to_lowercase() == name) {
-        text.push_str(&format!("; `{}` does: quote names that are not all lower case", other.flat_name()));
+    if let Some(other) = valid_fields
+        .iter()
+        .find(|other| other.name.to_lowercase() == name)
+    {
+        text.push_str(&format!(
+            "; `{}` does: quote names that are not all lower case",
+            other.flat_name()
+        ));
         return text;
     }
     let mut names: Vec<_> = valid_fields.iter().map(Column::flat_name).collect();
@@ -253,14 +281,18 @@ mod tests {
 
     fn wrapped(error: DataFusionError) -> DataFusionError {
         let arrow = ArrowError::ExternalError(Box::new(error.context("somewhere")));
-        let shared = DataFusionError::Shared(Arc::new(DataFusionError::ArrowError(Box::new(arrow), None)));
+        let shared =
+            DataFusionError::Shared(Arc::new(DataFusionError::ArrowError(Box::new(arrow), None)));
         DataFusionError::External(Box::new(shared))
     }
 
     #[test]
     fn a_cause_is_found_under_every_layer() {
         let error = DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None);
-        assert_eq!(classify(wrapped(error)), Error::invalid("Divide by zero error"));
+        assert_eq!(
+            classify(wrapped(error)),
+            Error::invalid("Divide by zero error")
+        );
         let own = DataFusionError::External(Box::new(Error::ReadOnly));
         assert_eq!(classify(wrapped(own)), Error::ReadOnly);
         let one = DataFusionError::Collection(vec![DataFusionError::NotImplemented("x".into())]);
@@ -271,7 +303,10 @@ mod tests {
     fn memory_errors_do_not_list_the_operators_of_others() {
         let text = "Failed to allocate with top memory consumers (across reservations) as: HashJoinInput[7]";
         let error = classify(wrapped(DataFusionError::ResourcesExhausted(text.into())));
-        assert!(matches!(&error, Error::ResourceExhausted(text) if !text.contains("HashJoin")), "{error}");
+        assert!(
+            matches!(&error, Error::ResourceExhausted(text) if !text.contains("HashJoin")),
+            "{error}"
+        );
     }
 
     #[test]
@@ -296,10 +331,14 @@ mod tests {
             datafusion::common::Location { line: 3, column: 9 },
         );
         let _ = (Spans::new(), Location { line: 1, column: 1 });
-        let error = DataFusionError::Plan("no".into()).with_diagnostic(Diagnostic::new_error("no", Some(span)));
+        let error = DataFusionError::Plan("no".into())
+            .with_diagnostic(Diagnostic::new_error("no", Some(span)));
         assert_eq!(classify(error), Error::invalid_at("no", Some((3, 5))));
         let error = ParserError::ParserError("expected x, found: y at Line: 2, Column: 7".into());
-        assert_eq!(parser(error), Error::invalid_at("expected x, found: y", Some((2, 7))));
+        assert_eq!(
+            parser(error),
+            Error::invalid_at("expected x, found: y", Some((2, 7)))
+        );
         assert_eq!(
             Error::invalid_at("expected x", Some((2, 7))).to_string(),
             "expected x (line 2, column 7)"
@@ -308,14 +347,22 @@ mod tests {
 
     #[test]
     fn columns_are_listed_and_texts_stay_short() {
-        let valid_fields = (0..5000).map(|n| Column::from_name(format!("column_with_a_long_name_{n}"))).collect();
+        let valid_fields = (0..5000)
+            .map(|n| Column::from_name(format!("column_with_a_long_name_{n}")))
+            .collect();
         let field = Box::new(Column::from_name("nope"));
         let error = DataFusionError::SchemaError(
-            Box::new(SchemaError::FieldNotFound { field, valid_fields }),
+            Box::new(SchemaError::FieldNotFound {
+                field,
+                valid_fields,
+            }),
             Box::new(None),
         );
         let text = classify(error).to_string();
-        assert!(text.starts_with("column `nope` does not exist; there are column_with"), "{text}");
+        assert!(
+            text.starts_with("column `nope` does not exist; there are column_with"),
+            "{text}"
+        );
         assert!(text.ends_with("and 4980 more"), "{text}");
         assert!(Error::invalid("x".repeat(10_000)).to_string().len() < 2000);
     }

@@ -11,17 +11,21 @@ pub(super) type Bound = fn(&Rows, usize) -> usize;
 pub(super) fn bound_of(function: &str) -> Option<Bound> {
     let bound: Bound = match function {
         "repeat" => |rows, row| times(rows.bytes(0, row), rows.integer(1, row)),
-        "lpad" | "rpad" => |rows, row| times(4, rows.integer(1, row)).saturating_add(rows.bytes(0, row)),
+        "lpad" | "rpad" => {
+            |rows, row| times(4, rows.integer(1, row)).saturating_add(rows.bytes(0, row))
+        }
         "replace" => replace,
         "regexp_replace" => regexp_replace,
         "regexp_match" => regexp_match,
-        "concat" | "overlay" | "array_concat" | "array_append" | "array_prepend" | "array_union" | "make_array"
-        | "||" => together,
+        "concat" | "overlay" | "array_concat" | "array_append" | "array_prepend"
+        | "array_union" | "make_array" | "||" => together,
         "concat_ws" => concat_ws,
         "encode" => |rows, row| rows.bytes(0, row).saturating_mul(2),
         "string_to_array" => |rows, row| rows.bytes(0, row).saturating_mul(24),
         "array_to_string" => array_to_string,
-        "array_repeat" => |rows, row| times(rows.bytes(0, row).saturating_add(8), rows.integer(1, row)),
+        "array_repeat" => {
+            |rows, row| times(rows.bytes(0, row).saturating_add(8), rows.integer(1, row))
+        }
         "array_resize" => array_resize,
         "array_replace" | "array_replace_n" | "array_replace_all" => |rows, row| {
             let grown = rows.elements(0, row).saturating_mul(rows.bytes(2, row));
@@ -40,7 +44,8 @@ pub(super) fn bound_of(function: &str) -> Option<Bound> {
 pub(super) fn work_of(function: &str) -> Option<Bound> {
     let work: Bound = match function {
         "levenshtein" => |rows, row| rows.bytes(0, row).saturating_mul(rows.bytes(1, row)),
-        "array_has_all" | "array_has_any" | "array_except" | "array_intersect" | "array_remove_all" => {
+        "array_has_all" | "array_has_any" | "array_except" | "array_intersect"
+        | "array_remove_all" => {
             |rows, row| rows.elements(0, row).saturating_mul(rows.elements(1, row))
         }
         _ => return None,
@@ -54,7 +59,10 @@ fn times(bytes: usize, count: Option<i64>) -> usize {
 
 /// All arguments one behind the other.
 fn together(rows: &Rows, row: usize) -> usize {
-    (0..rows.arguments()).fold(0, |sum, argument| sum.saturating_add(rows.bytes(argument, row)).saturating_add(8))
+    (0..rows.arguments()).fold(0, |sum, argument| {
+        sum.saturating_add(rows.bytes(argument, row))
+            .saturating_add(8)
+    })
 }
 
 fn concat_ws(rows: &Rows, row: usize) -> usize {
@@ -63,36 +71,60 @@ fn concat_ws(rows: &Rows, row: usize) -> usize {
 }
 
 fn replace(rows: &Rows, row: usize) -> usize {
-    let (Some(text), Some(from), Some(to)) = (rows.text(0, row), rows.text(1, row), rows.text(2, row)) else {
+    let (Some(text), Some(from), Some(to)) =
+        (rows.text(0, row), rows.text(1, row), rows.text(2, row))
+    else {
         return 0;
     };
     if to.len() <= from.len() {
         return text.len();
     }
     // An empty `from` is found between any two characters.
-    let found = if from.is_empty() { text.len() + 1 } else { text.matches(&from).count() };
+    let found = if from.is_empty() {
+        text.len() + 1
+    } else {
+        text.matches(&from).count()
+    };
     text.len().saturating_add(found.saturating_mul(to.len()))
 }
 
 fn regexp_replace(rows: &Rows, row: usize) -> usize {
     let text = rows.bytes(0, row);
-    let Some(replacement) = rows.text(2, row) else { return 0 };
+    let Some(replacement) = rows.text(2, row) else {
+        return 0;
+    };
     let references = replacement.matches(['$', '\\']).count() + 1;
     let everywhere = rows.text(3, row).is_some_and(|flags| flags.contains('g'));
-    let matches = if everywhere { text.saturating_add(1) } else { 1 };
-    replacement.len().saturating_mul(matches).saturating_add(text.saturating_mul(references))
+    let matches = if everywhere {
+        text.saturating_add(1)
+    } else {
+        1
+    };
+    replacement
+        .len()
+        .saturating_mul(matches)
+        .saturating_add(text.saturating_mul(references))
 }
 
 fn regexp_match(rows: &Rows, row: usize) -> usize {
-    let groups = rows.text(1, row).map_or(0, |pattern| pattern.matches('(').count());
-    rows.bytes(0, row).saturating_add(16).saturating_mul(groups + 1)
+    let groups = rows
+        .text(1, row)
+        .map_or(0, |pattern| pattern.matches('(').count());
+    rows.bytes(0, row)
+        .saturating_add(16)
+        .saturating_mul(groups + 1)
 }
 
 fn array_to_string(rows: &Rows, row: usize) -> usize {
     /// The longest number as text.
     const NUMBER: usize = 80;
-    let separator = rows.bytes(1, row).saturating_add(rows.bytes(2, row)).saturating_add(NUMBER);
-    rows.elements(0, row).saturating_mul(separator).saturating_add(rows.bytes(0, row))
+    let separator = rows
+        .bytes(1, row)
+        .saturating_add(rows.bytes(2, row))
+        .saturating_add(NUMBER);
+    rows.elements(0, row)
+        .saturating_mul(separator)
+        .saturating_add(rows.bytes(0, row))
 }
 
 fn array_resize(rows: &Rows, row: usize) -> usize {
@@ -102,7 +134,10 @@ fn array_resize(rows: &Rows, row: usize) -> usize {
 
 /// Shorter lists are filled up with nulls.
 fn arrays_zip(rows: &Rows, row: usize) -> usize {
-    let longest = (0..rows.arguments()).map(|argument| rows.elements(argument, row)).max().unwrap_or_default();
+    let longest = (0..rows.arguments())
+        .map(|argument| rows.elements(argument, row))
+        .max()
+        .unwrap_or_default();
     let nulls = longest.saturating_mul(16).saturating_mul(rows.arguments());
     together(rows, row).saturating_add(nulls)
 }

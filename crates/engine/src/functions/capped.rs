@@ -8,11 +8,13 @@ use datafusion::{
         compute::concat,
         datatypes::{DataType, FieldRef},
     },
-    common::{config::ConfigOptions, exec_datafusion_err},
+    common::{config::ConfigOptions, not_impl_err},
     error::Result,
     logical_expr::{
         ColumnarValue, Documentation, Expr, ExpressionPlacement, ReturnFieldArgs,
-        ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, sort_properties::{ExprProperties, SortProperties},
+        ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        simplify::{ExprSimplifyResult, SimplifyContext},
+        sort_properties::{ExprProperties, SortProperties},
     },
 };
 
@@ -33,16 +35,29 @@ pub(super) struct Capped {
     caps: Arc<Caps>,
     bound: Option<Bound>,
     work: Option<Bound>,
+    casts: bool,
 }
 
 /// `inner` with caps, or `inner` itself if it needs none.
 pub(super) fn capped(inner: &Arc<ScalarUDF>, caps: &Arc<Caps>) -> Arc<ScalarUDF> {
     let (bound, work) = (bound_of(inner.name()), work_of(inner.name()));
-    if bound.is_none() && work.is_none() {
+    let casts = matches!(inner.name(), "arrow_cast" | "arrow_try_cast");
+    if bound.is_none() && work.is_none() && !casts {
         return Arc::clone(inner);
     }
-    let capped = Capped { inner: Arc::clone(inner), caps: Arc::clone(caps), bound, work };
+    let capped = Capped {
+        inner: Arc::clone(inner),
+        caps: Arc::clone(caps),
+        bound,
+        work,
+        casts,
+    };
     Arc::new(ScalarUDF::new_from_impl(capped))
+}
+
+/// Whether the size of what `function` makes is checked.
+pub(crate) fn is_capped(function: &ScalarUDF) -> bool {
+    function.inner().is::<Capped>()
 }
 
 impl Capped {
@@ -52,7 +67,10 @@ impl Capped {
             let steps = work(rows, row);
             sum = sum.saturating_add(steps);
             if steps > WORK || sum > BATCH_WORK {
-                return Err(exceeded(format!("{}: arguments too long for each other", self.inner.name())));
+                return Err(exceeded(format!(
+                    "{}: arguments too long for each other",
+                    self.inner.name()
+                )));
             }
         }
         Ok(())
@@ -83,10 +101,12 @@ impl Capped {
     fn check_result(&self, result: &dyn Array) -> Result<()> {
         for row in 0..result.len() {
             if !result.is_null(row) {
-                self.caps.check_value(self.inner.name(), size::bytes(result, row, 1))?;
+                self.caps
+                    .check_value(self.inner.name(), size::bytes(result, row, 1))?;
             }
         }
-        self.caps.take(self.inner.name(), size::bytes(result, 0, result.len()))
+        self.caps
+            .take(self.inner.name(), size::bytes(result, 0, result.len()))
     }
 
     /// Runs piece by piece, so that no more than a batch is made before it is counted.
@@ -100,8 +120,16 @@ impl Capped {
                 ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(start, len)),
                 ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(scalar.clone()),
             });
-            let piece = ScalarFunctionArgs { args: piece.collect(), number_rows: len, ..args.clone() };
-            let result = self.inner.inner().invoke_with_args(piece)?.into_array(len)?;
+            let piece = ScalarFunctionArgs {
+                args: piece.collect(),
+                number_rows: len,
+                ..args.clone()
+            };
+            let result = self
+                .inner
+                .inner()
+                .invoke_with_args(piece)?
+                .into_array(len)?;
             self.check_result(result.as_ref())?;
             total = total.saturating_add(size::bytes(result.as_ref(), 0, len));
             if total > self.caps.room() {
@@ -142,7 +170,13 @@ impl ScalarUDFImpl for Capped {
 
     fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
         let inner = Arc::new(self.inner.inner().with_updated_config(config)?);
-        let capped = Self { inner, caps: Arc::clone(&self.caps), bound: self.bound, work: self.work };
+        let capped = Self {
+            inner,
+            caps: Arc::clone(&self.caps),
+            bound: self.bound,
+            work: self.work,
+            casts: self.casts,
+        };
         Some(ScalarUDF::new_from_impl(capped))
     }
 
@@ -165,9 +199,25 @@ impl ScalarUDFImpl for Capped {
         let result = self.inner.inner().invoke_with_args(args)?;
         match &result {
             ColumnarValue::Array(array) => self.check_result(array.as_ref())?,
-            ColumnarValue::Scalar(scalar) => self.check_result(scalar.to_array_of_size(1)?.as_ref())?,
+            ColumnarValue::Scalar(scalar) => {
+                self.check_result(scalar.to_array_of_size(1)?.as_ref())?
+            }
         }
         Ok(result)
+    }
+
+    /// A cast by name becomes a cast; nothing else is simplified.
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        if !self.casts {
+            return Ok(ExprSimplifyResult::Original(args));
+        }
+        // A null of a type of a fixed size is as large as the type says.
+        if let Some(Expr::Literal(name, _)) = args.get(1)
+            && name.to_string().contains("FixedSize")
+        {
+            return not_impl_err!("casts to types of a fixed size are not supported");
+        }
+        self.inner.inner().simplify(args, info)
     }
 
     fn short_circuits(&self) -> bool {

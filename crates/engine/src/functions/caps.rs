@@ -1,6 +1,12 @@
-//! How large results of functions may be.
+//! How large results of functions may be, and how long planning may take.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use datafusion::error::DataFusionError;
 
@@ -22,17 +28,41 @@ pub(crate) struct Caps {
     planning: AtomicBool,
     left: AtomicUsize,
     batch: AtomicUsize,
+    deadline: Mutex<(Instant, Duration)>,
 }
 
 impl Caps {
-    pub(crate) fn new() -> Self {
-        Self { planning: AtomicBool::new(true), left: AtomicUsize::new(PLANNING), batch: AtomicUsize::new(BATCH) }
+    pub(crate) fn new(plan_timeout: Duration) -> Self {
+        Self {
+            planning: AtomicBool::new(true),
+            left: AtomicUsize::new(PLANNING),
+            batch: AtomicUsize::new(BATCH),
+            deadline: Mutex::new((Instant::now(), plan_timeout)),
+        }
+    }
+
+    /// From here on the time for planning runs again.
+    pub(crate) fn start_planning(&self, plan_timeout: Duration) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) =
+            (Instant::now(), plan_timeout);
+    }
+
+    /// Whether the time for planning is over.
+    pub(crate) fn check_time(&self) -> Result<(), DataFusionError> {
+        let (started, timeout) = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        if started.elapsed() > timeout {
+            return Err(DataFusionError::External(Box::new(
+                Error::DeadlineExceeded(timeout),
+            )));
+        }
+        Ok(())
     }
 
     /// From here on functions run on batches; `calls` of them share what a
     /// batch may hold.
     pub(crate) fn start_running(&self, calls: usize) {
-        self.batch.store((2 * BATCH / calls.max(1)).min(BATCH), Ordering::Relaxed);
+        self.batch
+            .store((2 * BATCH / calls.max(1)).min(BATCH), Ordering::Relaxed);
         self.planning.store(false, Ordering::Relaxed);
     }
 
@@ -44,7 +74,10 @@ impl Caps {
     /// Refuses a value of `bytes`.
     pub(crate) fn check_value(&self, function: &str, bytes: usize) -> Result<(), DataFusionError> {
         if bytes > VALUE {
-            return Err(exceeded(format!("{function}: result over {} MiB a value", VALUE / MIB)));
+            return Err(exceeded(format!(
+                "{function}: result over {} MiB a value",
+                VALUE / MIB
+            )));
         }
         Ok(())
     }
@@ -53,19 +86,33 @@ impl Caps {
     pub(crate) fn take(&self, function: &str, bytes: usize) -> Result<(), DataFusionError> {
         let room = self.room();
         if bytes > room {
-            return Err(exceeded(format!("{function}: result over {} a batch", readable(room))));
+            return Err(exceeded(format!(
+                "{function}: result over {} a batch",
+                readable(room)
+            )));
         }
         if self.planning.load(Ordering::Relaxed) {
             self.left
-                .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
-                .map_err(|_| exceeded(format!("{function}: constants over {} MiB a statement", PLANNING / MIB)))?;
+                .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    left.checked_sub(bytes)
+                })
+                .map_err(|_| {
+                    exceeded(format!(
+                        "{function}: constants over {} MiB a statement",
+                        PLANNING / MIB
+                    ))
+                })?;
         }
         Ok(())
     }
 }
 
 fn readable(bytes: usize) -> String {
-    if bytes >= MIB { format!("{} MiB", bytes / MIB) } else { format!("{} KiB", bytes / 1024) }
+    if bytes >= MIB {
+        format!("{} MiB", bytes / MIB)
+    } else {
+        format!("{} KiB", bytes / 1024)
+    }
 }
 
 /// The error that a client reads.

@@ -4,12 +4,18 @@
 use std::{collections::HashMap, sync::Arc};
 
 use datafusion::{
-    common::{config::ConfigOptions, not_impl_err, plan_err, tree_node::{Transformed, TreeNode}},
     arrow::datatypes::DataType,
+    common::{
+        config::ConfigOptions,
+        not_impl_err, plan_err,
+        tree_node::{Transformed, TreeNode},
+    },
     error::Result,
     logical_expr::{Expr, LogicalPlan, Operator, ScalarUDF, expr::ScalarFunction},
     optimizer::AnalyzerRule,
 };
+
+use super::planner::concat;
 
 /// The first rule of the analyzer.
 #[derive(Debug)]
@@ -32,7 +38,10 @@ impl AnalyzerRule for ClosedFunctions {
 }
 
 impl ClosedFunctions {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only calls and casts are looked at")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only calls and casts are looked at"
+    )]
     fn close(&self, expr: Expr) -> Result<Transformed<Expr>> {
         match expr {
             Expr::ScalarFunction(call) => {
@@ -45,11 +54,9 @@ impl ClosedFunctions {
                 let call = ScalarFunction::new_udf(Arc::clone(own), call.args);
                 Ok(Transformed::yes(Expr::ScalarFunction(call)))
             }
-            Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
-                let args = vec![*binary.left, *binary.right];
-                let call = ScalarFunction::new_udf(Arc::clone(&self.concat), args);
-                Ok(Transformed::yes(Expr::ScalarFunction(call)))
-            }
+            Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => Ok(
+                Transformed::yes(concat(&self.concat, *binary.left, *binary.right)),
+            ),
             Expr::Cast(cast) => {
                 bounded(cast.field.data_type())?;
                 Ok(Transformed::no(Expr::Cast(cast)))

@@ -1,8 +1,8 @@
 //! `a || b` as a function, so that it can be capped.
 
 use datafusion::{
-    arrow::{array::ArrayRef, compute::kernels::concat_elements::concat_elements_dyn, datatypes::DataType},
-    common::{exec_err, plan_err},
+    arrow::{compute::kernels::concat_elements::concat_elements_dyn, datatypes::DataType},
+    common::{ScalarValue, exec_err, plan_err},
     error::Result,
     logical_expr::{
         ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
@@ -10,7 +10,8 @@ use datafusion::{
     },
 };
 
-/// Null if either side is.
+/// Takes any number of sides, so that a chain of operators is one call: nested
+/// calls take the planner cubic time. Null if any side is.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ConcatOperator {
     signature: Signature,
@@ -18,7 +19,9 @@ pub(super) struct ConcatOperator {
 
 impl ConcatOperator {
     pub(super) fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
+        Self {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
     }
 }
 
@@ -29,8 +32,11 @@ impl ScalarUDFImpl for ConcatOperator {
 
     /// As the operator's, so that columns keep their names.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        let [left, right] = args else { return plan_err!("`||` takes two arguments") };
-        Ok(format!("{} || {}", left.schema_name(), right.schema_name()))
+        let sides: Vec<_> = args
+            .iter()
+            .map(|side| side.schema_name().to_string())
+            .collect();
+        Ok(sides.join(" || "))
     }
 
     fn signature(&self) -> &Signature {
@@ -38,14 +44,11 @@ impl ScalarUDFImpl for ConcatOperator {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        let [left, right] = arg_types else { return plan_err!("`||` takes two arguments") };
-        BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_result_type()
+        common_type(arg_types)
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let [left, right] = arg_types else { return plan_err!("`||` takes two arguments") };
-        let (left, right) = BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_input_types()?;
-        Ok(vec![left, right])
+        Ok(vec![common_type(arg_types)?; arg_types.len()])
     }
 
     fn is_strict(&self) -> bool {
@@ -53,15 +56,38 @@ impl ScalarUDFImpl for ConcatOperator {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let constant = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let sides = args.args.into_iter().map(|arg| arg.into_array(rows)).collect::<Result<Vec<ArrayRef>>>()?;
-        let [left, right] = sides.as_slice() else { return exec_err!("`||` takes two arguments") };
-        let joined = concat_elements_dyn(left.as_ref(), right.as_ref())?;
+        let sides = args.args.into_iter().map(|arg| arg.into_array(rows));
+        let joined =
+            sides.reduce(|left, right| Ok(concat_elements_dyn(left?.as_ref(), right?.as_ref())?));
+        let Some(joined) = joined else {
+            return exec_err!("`||` takes two sides");
+        };
+        let joined = joined?;
         if constant {
-            let value = datafusion::common::ScalarValue::try_from_array(&joined, 0)?;
-            return Ok(ColumnarValue::Scalar(value));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &joined, 0,
+            )?));
         }
         Ok(ColumnarValue::Array(joined))
     }
+}
+
+/// The type that all sides are cast to, found from left to right.
+fn common_type(sides: &[DataType]) -> Result<DataType> {
+    let Some((first, others)) = sides.split_first() else {
+        return plan_err!("`||` takes two sides");
+    };
+    others
+        .iter()
+        .try_fold(first.clone(), |left, right| match (&left, right) {
+            (DataType::Null, DataType::Null) => Ok(DataType::Utf8),
+            (left, right) => {
+                BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_result_type()
+            }
+        })
 }

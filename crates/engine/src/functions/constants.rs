@@ -4,7 +4,9 @@ use datafusion::{
     arrow::datatypes::DataType,
     common::ScalarValue,
     error::Result,
-    logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility},
+    logical_expr::{
+        ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    },
 };
 
 /// The values of a session.
@@ -21,9 +23,17 @@ impl SessionConstants {
         let version = ScalarValue::Utf8(Some(format!("weft {}", env!("CARGO_PKG_VERSION"))));
         [
             ("version", &[][..], version),
-            ("current_catalog", &["current_database"][..], self.catalog.clone()),
+            (
+                "current_catalog",
+                &["current_database"][..],
+                self.catalog.clone(),
+            ),
             ("current_schema", &[][..], self.schema.clone()),
-            ("current_user", &["session_user", "user"][..], self.user.clone()),
+            (
+                "current_user",
+                &["session_user", "user"][..],
+                self.user.clone(),
+            ),
         ]
         .into_iter()
         .map(|(name, aliases, value)| {

@@ -1,15 +1,14 @@
 //! Names of functions by family, as clients ask for them.
 
-use std::{collections::BTreeSet, sync::LazyLock};
-
-use datafusion::{
-    common::ScalarValue,
-    logical_expr::{DocSection, ScalarUDF},
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+    time::Duration,
 };
 
-use super::{caps::Caps, constants::SessionConstants, registry::Registry};
-use std::sync::Arc;
+use datafusion::{common::ScalarValue, config::ConfigOptions, logical_expr::ScalarUDF};
 
+use super::{caps::Caps, constants::SessionConstants, registry::Registry};
 /// Scalar functions by family; sorted, aliases included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FunctionNames {
@@ -28,10 +27,23 @@ pub fn functions() -> &'static FunctionNames {
 }
 
 fn collect() -> FunctionNames {
-    const SYSTEM: [&str; 4] = ["version", "current_catalog", "current_schema", "current_user"];
+    const SYSTEM: [&str; 4] = [
+        "version",
+        "current_catalog",
+        "current_schema",
+        "current_user",
+    ];
     let none = ScalarValue::Utf8(None);
-    let constants = SessionConstants { catalog: none.clone(), schema: none.clone(), user: none };
-    let registry = Registry::new(&Arc::new(Caps::new()), &constants);
+    let constants = SessionConstants {
+        catalog: none.clone(),
+        schema: none.clone(),
+        user: none,
+    };
+    let registry = Registry::new(
+        &Arc::new(Caps::new(Duration::MAX)),
+        &constants,
+        &ConfigOptions::default(),
+    );
     let scalar = registry.scalar_functions();
     let named = |belongs: &dyn Fn(&ScalarUDF) -> bool| -> Vec<String> {
         let mut names = BTreeSet::new();
@@ -41,19 +53,20 @@ fn collect() -> FunctionNames {
         }
         names.into_iter().collect()
     };
-    let section = |function: &ScalarUDF| function.documentation().map(|doc: &_| doc_label(&doc.doc_section));
+    let section = |function: &ScalarUDF| function.documentation().map(|doc| doc.doc_section.label);
     FunctionNames {
         string: named(&|f| {
-            matches!(section(f), Some("String Functions" | "Regular Expression Functions" | "Binary String Functions"))
+            matches!(
+                section(f),
+                Some(
+                    "String Functions" | "Regular Expression Functions" | "Binary String Functions"
+                )
+            )
         }),
         numeric: named(&|f| section(f) == Some("Math Functions")),
         datetime: named(&|f| section(f) == Some("Time and Date Functions")),
         system: named(&|f| SYSTEM.contains(&f.name())),
     }
-}
-
-fn doc_label(section: &DocSection) -> &'static str {
-    section.label
 }
 
 #[cfg(test)]
@@ -63,11 +76,28 @@ mod tests {
     #[test]
     fn every_family_has_its_functions() {
         let names = functions();
-        let has = |names: &[String], wanted: &[&str]| wanted.iter().all(|name| names.iter().any(|n| n == name));
-        assert!(has(&names.string, &["upper", "concat", "repeat", "regexp_replace", "substring"]), "{names:?}");
+        let has = |names: &[String], wanted: &[&str]| {
+            wanted.iter().all(|name| names.iter().any(|n| n == name))
+        };
+        assert!(
+            has(
+                &names.string,
+                &["upper", "concat", "repeat", "regexp_replace", "substring"]
+            ),
+            "{names:?}"
+        );
         assert!(has(&names.numeric, &["abs", "round", "pow"]), "{names:?}");
-        assert!(has(&names.datetime, &["now", "date_trunc", "to_timestamp"]), "{names:?}");
-        assert!(has(&names.system, &["version", "current_user", "current_database"]), "{names:?}");
+        assert!(
+            has(&names.datetime, &["now", "date_trunc", "to_timestamp"]),
+            "{names:?}"
+        );
+        assert!(
+            has(
+                &names.system,
+                &["version", "current_user", "current_database"]
+            ),
+            "{names:?}"
+        );
         assert!(!names.string.contains(&"input_file_name".to_owned()));
     }
 }

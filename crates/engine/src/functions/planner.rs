@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::datatypes::DataType,
-    common::DFSchema,
+    common::{DFSchema, plan_err},
     error::Result,
     logical_expr::{
         Expr, ExprSchemable, ScalarUDF,
@@ -14,6 +14,9 @@ use datafusion::{
     sql::sqlparser::ast::BinaryOperator,
 };
 
+/// Lists become nested calls, which take the planner cubic time.
+const LONGEST_LIST_CHAIN: usize = 128;
+
 /// Comes before the engine's own planners.
 #[derive(Debug)]
 pub(super) struct ConcatPlanner {
@@ -21,14 +24,44 @@ pub(super) struct ConcatPlanner {
 }
 
 impl ExprPlanner for ConcatPlanner {
-    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        if expr.op != BinaryOperator::StringConcat || is_list(&expr.left, schema) || is_list(&expr.right, schema) {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if expr.op != BinaryOperator::StringConcat {
+            return Ok(PlannerResult::Original(expr));
+        }
+        if calls_in_a_row(&expr.left) > LONGEST_LIST_CHAIN {
+            return plan_err!("more than {LONGEST_LIST_CHAIN} lists are chained by `||`");
+        }
+        if is_list(&expr.left, schema) || is_list(&expr.right, schema) {
             return Ok(PlannerResult::Original(expr));
         }
         let RawBinaryExpr { left, right, .. } = expr;
-        let call = ScalarFunction::new_udf(Arc::clone(&self.concat), vec![left, right]);
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
+        Ok(PlannerResult::Planned(concat(&self.concat, left, right)))
     }
+}
+
+/// `left || right`; a chain grows sideways.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all else begins a chain")]
+pub(super) fn concat(function: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Expr {
+    let mut sides = match left {
+        Expr::ScalarFunction(call) if call.func.name() == function.name() => call.args,
+        left => vec![left],
+    };
+    sides.push(right);
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), sides))
+}
+
+/// How deep calls are nested in their first arguments.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all else ends a chain")]
+fn calls_in_a_row(expr: &Expr) -> usize {
+    std::iter::successors(Some(expr), |expr| match expr {
+        Expr::ScalarFunction(call) => call.args.first(),
+        _ => None,
+    })
+    .count()
 }
 
 /// Lists are concatenated by a function already.

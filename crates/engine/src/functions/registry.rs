@@ -7,9 +7,10 @@ use std::{
 
 use datafusion::{
     catalog::TableFunction,
-    execution::session_state::SessionStateDefaults,
+    config::ConfigOptions,
+    execution::SessionStateDefaults,
     logical_expr::{AggregateUDF, ScalarUDF, WindowUDF, planner::ExprPlanner},
-    optimizer::Analyzer,
+    optimizer::{Analyzer, AnalyzerRule},
 };
 
 use super::{
@@ -19,13 +20,20 @@ use super::{
 
 /// Not offered: they show files, or put metadata on columns that clients take
 /// for the contract's.
-const LEFT_OUT: [&str; 4] = ["input_file_name", "file_row_index", "with_metadata", "arrow_metadata"];
+const LEFT_OUT: [&str; 4] = [
+    "input_file_name",
+    "file_row_index",
+    "with_metadata",
+    "arrow_metadata",
+];
 
 /// The functions that every session shares, before caps. The ones that run a
 /// lambda are not among them: they copy what it captures for each element.
 static SCALAR: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
     let all = SessionStateDefaults::default_scalar_functions();
-    all.into_iter().filter(|function| !LEFT_OUT.contains(&function.name())).collect()
+    all.into_iter()
+        .filter(|function| !LEFT_OUT.contains(&function.name()))
+        .collect()
 });
 
 static CONCAT: LazyLock<Arc<ScalarUDF>> =
@@ -40,17 +48,35 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(caps: &Arc<Caps>, constants: &SessionConstants) -> Self {
+    /// `config` decides for functions that follow the session's time zone.
+    pub(crate) fn new(
+        caps: &Arc<Caps>,
+        constants: &SessionConstants,
+        config: &ConfigOptions,
+    ) -> Self {
         let concat = capped(&CONCAT, caps);
-        let mut scalar: Vec<_> = SCALAR.iter().map(|function| capped(function, caps)).collect();
+        let configured =
+            SCALAR.iter().map(
+                |function| match function.inner().with_updated_config(config) {
+                    Some(configured) => Arc::new(configured),
+                    None => Arc::clone(function),
+                },
+            );
+        let mut scalar: Vec<_> = configured.map(|function| capped(&function, caps)).collect();
         scalar.extend(constants.functions().into_iter().map(Arc::new));
         let table = SessionStateDefaults::default_table_functions().into_iter();
-        let table = table.map(|function| (function.name().to_owned(), series::capped(function))).collect();
-        Self { scalar, concat, table }
+        let table = table
+            .map(|function| (function.name().to_owned(), series::capped(function)))
+            .collect();
+        Self {
+            scalar,
+            concat,
+            table,
+        }
     }
 
-    pub(crate) fn scalar_functions(&self) -> Vec<Arc<ScalarUDF>> {
-        self.scalar.clone()
+    pub(crate) fn scalar_functions(&self) -> &[Arc<ScalarUDF>] {
+        &self.scalar
     }
 
     pub(crate) fn aggregate_functions(&self) -> Vec<Arc<AggregateUDF>> {
@@ -66,20 +92,25 @@ impl Registry {
     }
 
     pub(crate) fn expr_planners(&self) -> Vec<Arc<dyn ExprPlanner>> {
-        let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(ConcatPlanner { concat: Arc::clone(&self.concat) })];
+        let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(ConcatPlanner {
+            concat: Arc::clone(&self.concat),
+        })];
         planners.extend(SessionStateDefaults::default_expr_planners());
         planners
     }
 
     /// The default analyzer behind a rule that closes the list of functions.
-    pub(crate) fn analyzer(&self) -> Analyzer {
+    pub(crate) fn analyzer_rules(&self) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         let mut functions = HashMap::new();
         for function in self.scalar.iter().chain([&self.concat]) {
             functions.insert(function.name().to_owned(), Arc::clone(function));
         }
-        let closed = ClosedFunctions { functions: Arc::new(functions), concat: Arc::clone(&self.concat) };
-        let mut analyzer = Analyzer::new();
-        analyzer.rules.insert(0, Arc::new(closed));
-        analyzer
+        let closed = ClosedFunctions {
+            functions: Arc::new(functions),
+            concat: Arc::clone(&self.concat),
+        };
+        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(closed)];
+        rules.extend(Analyzer::new().rules);
+        rules
     }
 }

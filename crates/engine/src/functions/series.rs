@@ -8,6 +8,7 @@ use datafusion::{
         datatypes::{DataType, IntervalMonthDayNanoType, TimeUnit},
     },
     catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider},
+    common::plan_err,
     error::Result,
     logical_expr::{ColumnarValue, Expr},
 };
@@ -26,17 +27,27 @@ pub(super) fn list_bytes(rows: &Rows, row: usize) -> usize {
 
 /// Values of a series; an upper bound where calendars are irregular.
 fn elements(rows: &Rows, row: usize) -> usize {
-    let (Some(first), second) = (position(rows, 0, row), position(rows, 1, row)) else { return 0 };
+    let (Some(first), second) = (position(rows, 0, row), position(rows, 1, row)) else {
+        return 0;
+    };
     let (start, stop) = match second {
         Some(stop) => (first, stop),
         None if rows.arguments() == 1 => (0.0, first),
         None => return 0,
     };
-    let step = if rows.arguments() < 3 { Some(1.0) } else { step(rows, row) };
+    let step = if rows.arguments() < 3 {
+        Some(1.0)
+    } else {
+        step(rows, row)
+    };
     match step {
         Some(step) if step != 0.0 && (stop - start) / step >= 0.0 => {
             let count = (stop - start) / step + 2.0;
-            if count >= 1e18 { usize::MAX } else { count as usize }
+            if count >= 1e18 {
+                usize::MAX
+            } else {
+                count as usize
+            }
         }
         // A step of nothing is an error, one that leads away an empty series.
         _ => 0,
@@ -44,7 +55,10 @@ fn elements(rows: &Rows, row: usize) -> usize {
 }
 
 /// A number, or a point in time as nanoseconds.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all else is cast to an integer before the call")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all else is cast to an integer before the call"
+)]
 fn position(rows: &Rows, argument: usize, row: usize) -> Option<f64> {
     let value = rows.value(argument, row)?;
     let number = rows.integer(argument, row).map(|number| number as f64);
@@ -81,17 +95,27 @@ pub(super) fn capped(inner: Arc<TableFunction>) -> Arc<TableFunction> {
 }
 
 impl TableFunctionImpl for CappedSeries {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the inner function refuses what is no constant")]
-    fn call_with_args(&self, args: TableFunctionArgs<'_>) -> Result<Arc<dyn TableProvider>> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is no constant could not be folded"
+    )]
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
         let constants = args.exprs().iter().map(|expr| match expr {
             Expr::Literal(value, _) => Some(ColumnarValue::Scalar(value.clone())),
             _ => None,
         });
-        if let Some(constants) = constants.collect::<Option<Vec<_>>>() {
-            let rows = Rows::new(&constants, 1)?;
-            if elements(&rows, 0) > MOST_ROWS + 2 {
-                return Err(exceeded(format!("{}: over {MOST_ROWS} rows", self.inner.name())));
-            }
+        let Some(constants) = constants.collect::<Option<Vec<_>>>() else {
+            return plan_err!(
+                "the arguments of `{}` cannot be computed",
+                self.inner.name()
+            );
+        };
+        let rows = Rows::new(&constants, 1)?;
+        if elements(&rows, 0) > MOST_ROWS + 2 {
+            return Err(exceeded(format!(
+                "{}: over {MOST_ROWS} rows",
+                self.inner.name()
+            )));
         }
         self.inner.create_table_provider_with_args(args)
     }

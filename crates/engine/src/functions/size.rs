@@ -3,8 +3,8 @@
 use datafusion::{
     arrow::{
         array::{
-            Array, ArrayRef, AsArray, BinaryViewArray, FixedSizeListArray, GenericByteArray, GenericListArray, OffsetSizeTrait,
-            StringViewArray,
+            Array, ArrayRef, AsArray, BinaryViewArray, FixedSizeListArray, GenericByteArray,
+            GenericListArray, OffsetSizeTrait, StringViewArray,
         },
         compute::cast,
         datatypes::{ByteArrayType, DataType, Int64Type},
@@ -30,11 +30,21 @@ struct Column {
 impl Rows {
     pub(super) fn new(args: &[ColumnarValue], number_rows: usize) -> Result<Self> {
         let columns = args.iter().map(|arg| match arg {
-            ColumnarValue::Array(array) => Ok(Column { array: ArrayRef::clone(array), constant: false }),
-            ColumnarValue::Scalar(scalar) => Ok(Column { array: scalar.to_array_of_size(1)?, constant: true }),
+            ColumnarValue::Array(array) => Ok(Column {
+                array: ArrayRef::clone(array),
+                constant: false,
+            }),
+            ColumnarValue::Scalar(scalar) => Ok(Column {
+                array: scalar.to_array_of_size(1)?,
+                constant: true,
+            }),
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        let len = if columns.iter().all(|column| column.constant) { 1 } else { number_rows };
+        let len = if columns.iter().all(|column| column.constant) {
+            1
+        } else {
+            number_rows
+        };
         Ok(Self { columns, len })
     }
 
@@ -44,12 +54,15 @@ impl Rows {
 
     /// Bytes of an argument; 0 for a null, or for an argument that is not there.
     pub(super) fn bytes(&self, argument: usize, row: usize) -> usize {
-        self.at(argument, row).map_or(0, |(array, row)| bytes(array, row, 1))
+        self.at(argument, row)
+            .map_or(0, |(array, row)| bytes(array, row, 1))
     }
 
     /// Elements of a list; 0 for a null and for what is no list.
     pub(super) fn elements(&self, argument: usize, row: usize) -> usize {
-        self.at(argument, row).map_or(0, |(array, row)| elements(array, row).map_or(0, |(_, _, len)| len))
+        self.at(argument, row).map_or(0, |(array, row)| {
+            elements(array, row).map_or(0, |(_, _, len)| len)
+        })
     }
 
     /// An integer, however it is typed; `None` for a null.
@@ -70,7 +83,8 @@ impl Rows {
 
     /// One row of an argument.
     pub(super) fn value(&self, argument: usize, row: usize) -> Option<ArrayRef> {
-        self.at(argument, row).map(|(array, row)| array.slice(row, 1))
+        self.at(argument, row)
+            .map(|(array, row)| array.slice(row, 1))
     }
 
     fn at(&self, argument: usize, row: usize) -> Option<(&ArrayRef, usize)> {
@@ -81,7 +95,10 @@ impl Rows {
 }
 
 /// Bytes of `len` rows from `start`, offsets and views included.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what has no cheap way to be counted counts whole")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what has no cheap way to be counted counts whole"
+)]
 pub(super) fn bytes(array: &dyn Array, start: usize, len: usize) -> usize {
     match array.data_type() {
         DataType::Null => len,
@@ -92,13 +109,18 @@ pub(super) fn bytes(array: &dyn Array, start: usize, len: usize) -> usize {
         DataType::LargeBinary => of_bytes(array.as_binary::<i64>(), start, len),
         DataType::Utf8View => of_views(array.as_string_view(), start, len),
         DataType::BinaryView => of_binary_views(array.as_binary_view(), start, len),
-        DataType::FixedSizeBinary(width) => len.saturating_mul(usize::try_from(*width).unwrap_or_default()),
+        DataType::FixedSizeBinary(width) => {
+            len.saturating_mul(usize::try_from(*width).unwrap_or_default())
+        }
         DataType::List(_) => of_list(array.as_list::<i32>(), start, len),
         DataType::LargeList(_) => of_list(array.as_list::<i64>(), start, len),
         DataType::FixedSizeList(_, _) => of_fixed_list(array.as_fixed_size_list(), start, len),
-        DataType::Struct(_) => {
-            array.as_struct().columns().iter().map(|column| bytes(column, start, len)).sum()
-        }
+        DataType::Struct(_) => array
+            .as_struct()
+            .columns()
+            .iter()
+            .map(|column| bytes(column, start, len))
+            .sum(),
         DataType::Map(_, _) => {
             let map = array.as_map();
             let range = range(map.value_offsets(), start, len);
@@ -112,15 +134,27 @@ pub(super) fn bytes(array: &dyn Array, start: usize, len: usize) -> usize {
 }
 
 fn of_bytes<T: ByteArrayType>(array: &GenericByteArray<T>, start: usize, len: usize) -> usize {
-    range(array.value_offsets(), start, len).1.saturating_add(size_of::<T::Offset>() * len)
+    range(array.value_offsets(), start, len)
+        .1
+        .saturating_add(size_of::<T::Offset>() * len)
 }
 
 fn of_views(array: &StringViewArray, start: usize, len: usize) -> usize {
-    array.lengths().skip(start).take(len).map(|length| length as usize + 16).sum()
+    array
+        .lengths()
+        .skip(start)
+        .take(len)
+        .map(|length| length as usize + 16)
+        .sum()
 }
 
 fn of_binary_views(array: &BinaryViewArray, start: usize, len: usize) -> usize {
-    array.lengths().skip(start).take(len).map(|length| length as usize + 16).sum()
+    array
+        .lengths()
+        .skip(start)
+        .take(len)
+        .map(|length| length as usize + 16)
+        .sum()
 }
 
 fn of_list<O: OffsetSizeTrait>(array: &GenericListArray<O>, start: usize, len: usize) -> usize {
@@ -130,13 +164,20 @@ fn of_list<O: OffsetSizeTrait>(array: &GenericListArray<O>, start: usize, len: u
 
 fn of_fixed_list(array: &FixedSizeListArray, start: usize, len: usize) -> usize {
     let width = usize::try_from(array.value_length()).unwrap_or_default();
-    bytes(array.values(), start.saturating_mul(width), len.saturating_mul(width))
+    bytes(
+        array.values(),
+        start.saturating_mul(width),
+        len.saturating_mul(width),
+    )
 }
 
 /// Start and length of what `len` rows from `start` cover.
 fn range<O: OffsetSizeTrait>(offsets: &[O], start: usize, len: usize) -> (usize, usize) {
     match (offsets.get(start), offsets.get(start.saturating_add(len))) {
-        (Some(from), Some(to)) => (from.as_usize(), to.as_usize().saturating_sub(from.as_usize())),
+        (Some(from), Some(to)) => (
+            from.as_usize(),
+            to.as_usize().saturating_sub(from.as_usize()),
+        ),
         _ => (0, 0),
     }
 }
@@ -205,9 +246,22 @@ mod tests {
             ColumnarValue::Scalar(ScalarValue::Int32(Some(7))),
         ];
         let rows = Rows::new(&args, 3).unwrap();
-        assert_eq!((rows.bytes(0, 0), rows.bytes(0, 1), rows.bytes(0, 2)), (7, 0, 6));
-        assert_eq!((rows.elements(1, 0), rows.elements(1, 1), rows.elements(1, 2)), (2, 0, 0));
-        assert_eq!((rows.integer(2, 2), rows.text(0, 2).as_deref()), (Some(7), Some("de")));
+        assert_eq!(
+            (rows.bytes(0, 0), rows.bytes(0, 1), rows.bytes(0, 2)),
+            (7, 0, 6)
+        );
+        assert_eq!(
+            (
+                rows.elements(1, 0),
+                rows.elements(1, 1),
+                rows.elements(1, 2)
+            ),
+            (2, 0, 0)
+        );
+        assert_eq!(
+            (rows.integer(2, 2), rows.text(0, 2).as_deref()),
+            (Some(7), Some("de"))
+        );
         assert_eq!((rows.bytes(9, 0), rows.len), (0, 3));
     }
 

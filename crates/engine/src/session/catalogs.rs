@@ -19,9 +19,16 @@ impl SessionCatalogs {
         governed: Arc<dyn CatalogProvider>,
         table_functions: &HashMap<String, Arc<TableFunction>>,
     ) -> Self {
-        let information_schema = InformationSchema::new(name, Arc::clone(&governed), table_functions);
-        let catalog = SessionCatalog { governed, information_schema: Arc::new(information_schema) };
-        Self { name: name.to_owned(), catalog: Arc::new(catalog) }
+        let information_schema =
+            InformationSchema::new(name, Arc::clone(&governed), table_functions);
+        let catalog = SessionCatalog {
+            governed,
+            information_schema: Arc::new(information_schema),
+        };
+        Self {
+            name: name.to_owned(),
+            catalog: Arc::new(catalog),
+        }
     }
 }
 

@@ -40,27 +40,53 @@ impl InformationSchema {
     ) -> Self {
         let list = MemoryCatalogProviderList::new();
         list.register_catalog(catalog_name.to_owned(), Arc::clone(&governed));
-        let provider =
-            InformationSchemaProvider::new(Arc::new(list)).with_table_functions(table_functions.clone());
-        Self { catalog_name: catalog_name.to_owned(), governed, provider }
+        let provider = InformationSchemaProvider::new(Arc::new(list))
+            .with_table_functions(table_functions.clone());
+        Self {
+            catalog_name: catalog_name.to_owned(),
+            governed,
+            provider,
+        }
     }
 
     fn tables(&self) -> Result<MemTable> {
         let mut rows: Vec<(String, String, &str)> = Vec::new();
         for schema_name in self.governed.schema_names() {
-            let Some(schema) = self.governed.schema(&schema_name) else { continue };
-            rows.extend(schema.table_names().into_iter().map(|t| (schema_name.clone(), t, "BASE TABLE")));
+            let Some(schema) = self.governed.schema(&schema_name) else {
+                continue;
+            };
+            rows.extend(
+                schema
+                    .table_names()
+                    .into_iter()
+                    .map(|t| (schema_name.clone(), t, "BASE TABLE")),
+            );
         }
-        rows.extend(self.table_names().into_iter().map(|t| (INFORMATION_SCHEMA.to_owned(), t, "VIEW")));
+        rows.extend(
+            self.table_names()
+                .into_iter()
+                .map(|t| (INFORMATION_SCHEMA.to_owned(), t, "VIEW")),
+        );
 
         let names = ["table_catalog", "table_schema", "table_name", "table_type"];
-        let fields: Vec<_> = names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect();
+        let fields: Vec<_> = names
+            .iter()
+            .map(|name| Field::new(*name, DataType::Utf8, false))
+            .collect();
         let schema = Arc::new(Schema::new(fields));
         let columns: [ArrayRef; 4] = [
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|_| &self.catalog_name))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|(schema, ..)| schema))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, table, _)| table))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|(.., kind)| kind))),
+            Arc::new(StringArray::from_iter_values(
+                rows.iter().map(|_| &self.catalog_name),
+            )),
+            Arc::new(StringArray::from_iter_values(
+                rows.iter().map(|(schema, ..)| schema),
+            )),
+            Arc::new(StringArray::from_iter_values(
+                rows.iter().map(|(_, table, _)| table),
+            )),
+            Arc::new(StringArray::from_iter_values(
+                rows.iter().map(|(.., kind)| kind),
+            )),
         ];
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns.to_vec())?;
         MemTable::try_new(schema, vec![vec![batch]])
@@ -70,7 +96,11 @@ impl InformationSchema {
 #[async_trait]
 impl SchemaProvider for InformationSchema {
     fn table_names(&self) -> Vec<String> {
-        DELEGATED.into_iter().chain([TABLES]).map(str::to_owned).collect()
+        DELEGATED
+            .into_iter()
+            .chain([TABLES])
+            .map(str::to_owned)
+            .collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {

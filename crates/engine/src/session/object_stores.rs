@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::{
-    common::plan_err,
-    error::Result,
-    execution::object_store::ObjectStoreRegistry,
-};
+use datafusion::{common::plan_err, error::Result, execution::object_store::ObjectStoreRegistry};
 use object_store::ObjectStore;
 use url::Url;
 

@@ -25,6 +25,9 @@ mod tests {
         assert_eq!(time_zone(None).unwrap(), "UTC");
         assert_eq!(time_zone(Some("Europe/Vienna")).unwrap(), "Europe/Vienna");
         assert_eq!(time_zone(Some("+02:00")).unwrap(), "+02:00");
-        assert_eq!(time_zone(Some("Mars")).unwrap_err().to_string(), "`Mars` is not a time zone");
+        assert_eq!(
+            time_zone(Some("Mars")).unwrap_err().to_string(),
+            "`Mars` is not a time zone"
+        );
     }
 }

@@ -9,8 +9,8 @@ use datafusion::{
     sql::{
         parser::{ExplainStatement, Statement as DfStatement},
         sqlparser::ast::{
-            ArrayElemTypeDef, DataType, DescribeAlias, Expr, ObjectName, ObjectNamePart, Query, Select,
-            SetExpr, Spanned, Statement, TableFactor, Visit, Visitor,
+            ArrayElemTypeDef, DataType, DescribeAlias, Expr, ObjectName, ObjectNamePart, Query,
+            Select, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor,
         },
     },
 };
@@ -28,11 +28,18 @@ pub(super) fn check(statement: DfStatement, catalog: &str) -> Result<DfStatement
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not allowed is refused")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever is not allowed is refused"
+)]
 fn sql(statement: Statement, catalog: &str) -> Result<DfStatement> {
     match &statement {
         Statement::Query(query) => check_query(query)?,
-        Statement::ExplainTable { describe_alias, hive_format: None, .. } if describes(*describe_alias) => {}
+        Statement::ExplainTable {
+            describe_alias,
+            hive_format: None,
+            ..
+        } if describes(*describe_alias) => {}
         Statement::Explain {
             describe_alias,
             analyze: false,
@@ -62,15 +69,21 @@ fn sql(statement: Statement, catalog: &str) -> Result<DfStatement> {
         | Statement::ShowViews { .. }
         | Statement::ShowProcessList { .. }
         | Statement::ShowCharset(_)
-        | Statement::ShowCollation { .. } => return Err(Error::unimplemented("this `SHOW` is not supported")),
+        | Statement::ShowCollation { .. } => {
+            return Err(Error::unimplemented("this `SHOW` is not supported"));
+        }
         Statement::StartTransaction { .. }
         | Statement::Commit { .. }
         | Statement::Rollback { .. }
         | Statement::Savepoint { .. }
         | Statement::ReleaseSavepoint { .. } => {
-            return Err(Error::unimplemented("transactions are not supported: weft is read-only"));
+            return Err(Error::unimplemented(
+                "transactions are not supported: weft is read-only",
+            ));
         }
-        Statement::ExplainTable { .. } | Statement::Explain { .. } => return Err(only_plain_explain()),
+        Statement::ExplainTable { .. } | Statement::Explain { .. } => {
+            return Err(only_plain_explain());
+        }
         _ => return Err(Error::ReadOnly),
     }
     Ok(DfStatement::Statement(Box::new(statement)))
@@ -81,7 +94,9 @@ fn describes(alias: DescribeAlias) -> bool {
 }
 
 fn settings() -> Error {
-    Error::PermissionDenied("settings are neither shown nor changed by SQL; use session options".to_owned())
+    Error::PermissionDenied(
+        "settings are neither shown nor changed by SQL; use session options".to_owned(),
+    )
 }
 
 fn only_plain_explain() -> Error {
@@ -101,9 +116,13 @@ fn explain_query(explain: ExplainStatement) -> Result<DfStatement> {
     let inner = match *statement {
         DfStatement::Statement(inner) => inner,
         DfStatement::Explain(_) | DfStatement::Reset(_) => return Err(only_plain_explain()),
-        DfStatement::CreateExternalTable(_) | DfStatement::CopyTo(_) => return Err(Error::ReadOnly),
+        DfStatement::CreateExternalTable(_) | DfStatement::CopyTo(_) => {
+            return Err(Error::ReadOnly);
+        }
     };
-    let Statement::Query(query) = inner.as_ref() else { return Err(Error::ReadOnly) };
+    let Statement::Query(query) = inner.as_ref() else {
+        return Err(Error::ReadOnly);
+    };
     check_query(query)?;
     let plain = !analyze
         && !verbose
@@ -167,7 +186,10 @@ impl Visitor for QueryCheck {
         unsupported(select.select_modifiers.is_some(), "this modifier", select)
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the planner refuses the tables that it does not know")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the planner refuses the tables that it does not know"
+    )]
     fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<Error> {
         match table {
             TableFactor::Table {
@@ -192,14 +214,23 @@ impl Visitor for QueryCheck {
                 unsupported(!index_hints.is_empty(), "INDEX", table)?;
                 let settings = args.as_ref().is_some_and(|args| args.settings.is_some());
                 unsupported(settings, "SETTINGS", table)?;
-                unsupported(args.is_some() && name.0.len() > 1, "a table function with a schema", table)
+                unsupported(
+                    args.is_some() && name.0.len() > 1,
+                    "a table function with a schema",
+                    table,
+                )
             }
-            TableFactor::Derived { sample, .. } => unsupported(sample.is_some(), "TABLESAMPLE", table),
+            TableFactor::Derived { sample, .. } => {
+                unsupported(sample.is_some(), "TABLESAMPLE", table)
+            }
             _ => ControlFlow::Continue(()),
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only types are looked at here")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only types are looked at here"
+    )]
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
         let sized = match expr {
             Expr::Cast { data_type, .. } => has_size(data_type),
@@ -227,18 +258,26 @@ fn writes_nothing(body: &SetExpr) -> ControlFlow<Error> {
 }
 
 fn plain_name(name: &ObjectName) -> ControlFlow<Error> {
-    let plain = name.0.iter().all(|part| matches!(part, ObjectNamePart::Identifier(_)));
+    let plain = name
+        .0
+        .iter()
+        .all(|part| matches!(part, ObjectNamePart::Identifier(_)));
     unsupported(!plain, "a computed table name", name)
 }
 
 /// A null of such a type is as large as the type says.
-#[expect(clippy::wildcard_enum_match_arm, reason = "other types have no size or are unknown to the planner")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "other types have no size or are unknown to the planner"
+)]
 fn has_size(data_type: &DataType) -> bool {
     match data_type {
-        DataType::Array(ArrayElemTypeDef::SquareBracket(inner, size)) => size.is_some() || has_size(inner),
-        DataType::Array(ArrayElemTypeDef::AngleBracket(inner) | ArrayElemTypeDef::Parenthesis(inner)) => {
-            has_size(inner)
+        DataType::Array(ArrayElemTypeDef::SquareBracket(inner, size)) => {
+            size.is_some() || has_size(inner)
         }
+        DataType::Array(
+            ArrayElemTypeDef::AngleBracket(inner) | ArrayElemTypeDef::Parenthesis(inner),
+        ) => has_size(inner),
         DataType::Struct(fields, _) => fields.iter().any(|field| has_size(&field.field_type)),
         DataType::FixedString(_) => true,
         DataType::Map(key, value) => has_size(key) || has_size(value),
@@ -252,6 +291,12 @@ fn unsupported(found: bool, what: &str, place: &impl Spanned) -> ControlFlow<Err
         return ControlFlow::Continue(());
     }
     let start = place.span().start;
-    let place = if start.line > 0 { format!(" (line {}, column {})", start.line, start.column) } else { String::new() };
-    ControlFlow::Break(Error::unimplemented(format!("`{what}` is not supported{place}")))
+    let place = if start.line > 0 {
+        format!(" (line {}, column {})", start.line, start.column)
+    } else {
+        String::new()
+    };
+    ControlFlow::Break(Error::unimplemented(format!(
+        "`{what}` is not supported{place}"
+    )))
 }

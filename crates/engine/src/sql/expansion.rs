@@ -16,14 +16,18 @@ const MOST_TABLES: usize = 1_000;
 /// `WITH` inside `WITH`.
 const DEEPEST_WITH: usize = 8;
 /// Expressions inside one another.
-const DEEPEST_EXPRESSION: usize = 2_000;
+const DEEPEST_EXPRESSION: usize = 1_000;
+/// The depths of all expressions together: rules take time in proportion to it.
+const MOST_DEPTH: usize = 3_000_000;
 
 /// Refuses a statement that would become too large or too deep.
 pub(super) fn check(statement: &DfStatement) -> Result<()> {
     let flow = match statement {
         DfStatement::Statement(statement) => statement.visit(&mut Expansion::default()),
         DfStatement::Explain(explain) => return check(&explain.statement),
-        DfStatement::CreateExternalTable(_) | DfStatement::CopyTo(_) | DfStatement::Reset(_) => return Ok(()),
+        DfStatement::CreateExternalTable(_) | DfStatement::CopyTo(_) | DfStatement::Reset(_) => {
+            return Ok(());
+        }
     };
     match flow {
         ControlFlow::Continue(()) => Ok(()),
@@ -42,6 +46,7 @@ struct Expansion {
     names: HashMap<*const Query, String>,
     with: usize,
     expressions: usize,
+    depths: usize,
 }
 
 impl Visitor for Expansion {
@@ -52,10 +57,13 @@ impl Visitor for Expansion {
         if let Some(with) = &query.with {
             self.with += 1;
             if self.with > DEEPEST_WITH {
-                return ControlFlow::Break(format!("the statement nests more than {DEEPEST_WITH} `WITH` clauses"));
+                return ControlFlow::Break(format!(
+                    "the statement nests more than {DEEPEST_WITH} `WITH` clauses"
+                ));
             }
             for cte in &with.cte_tables {
-                self.names.insert(&raw const *cte.query, cte.alias.name.value.to_lowercase());
+                self.names
+                    .insert(&raw const *cte.query, cte.alias.name.value.to_lowercase());
             }
         }
         ControlFlow::Continue(())
@@ -80,14 +88,22 @@ impl Visitor for Expansion {
             [only] => only.as_ident().map(|ident| ident.value.to_lowercase()),
             _ => None,
         };
-        let size = name.and_then(|name| self.sizes.get(&name).copied()).unwrap_or(1);
+        let size = name
+            .and_then(|name| self.sizes.get(&name).copied())
+            .unwrap_or(1);
         self.add(size)
     }
 
     fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<String> {
         self.expressions += 1;
+        self.depths += self.expressions;
+        if self.depths > MOST_DEPTH {
+            return ControlFlow::Break("the statement has too many deep expressions".to_owned());
+        }
         if self.expressions > DEEPEST_EXPRESSION {
-            return ControlFlow::Break(format!("the statement nests more than {DEEPEST_EXPRESSION} expressions"));
+            return ControlFlow::Break(format!(
+                "the statement nests more than {DEEPEST_EXPRESSION} expressions"
+            ));
         }
         ControlFlow::Continue(())
     }
@@ -100,10 +116,14 @@ impl Visitor for Expansion {
 
 impl Expansion {
     fn add(&mut self, size: usize) -> ControlFlow<String> {
-        let Some(open) = self.open.last_mut() else { return ControlFlow::Continue(()) };
+        let Some(open) = self.open.last_mut() else {
+            return ControlFlow::Continue(());
+        };
         *open = open.saturating_add(size);
         if *open > MOST_TABLES {
-            return ControlFlow::Break(format!("the statement reads more than {MOST_TABLES} tables"));
+            return ControlFlow::Break(format!(
+                "the statement reads more than {MOST_TABLES} tables"
+            ));
         }
         ControlFlow::Continue(())
     }

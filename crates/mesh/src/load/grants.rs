@@ -125,9 +125,8 @@ pub(crate) fn read_grantees(
         match Grantee::parse(&text.value) {
             Ok(grantee) => grantees.push(Spanned::new(grantee, text.span)),
             Err(error) => source.report(
-                Fault::error(text.span, "grantee", error.to_string()).with_help(
-                    "write `user:NAME`, `group:NAME`, `service:NAME` or `everyone`",
-                ),
+                Fault::error(text.span, "grantee", error.to_string())
+                    .with_help("write `user:NAME`, `group:NAME`, `service:NAME` or `everyone`"),
             ),
         }
     }
@@ -177,12 +176,14 @@ fn read_columns(source: &Source, node: &Node) -> Option<ColumnSelection> {
                 (Some(except), None) => Some(ColumnSelection::Except(read_names(
                     source, except, "except",
                 ))),
-                (None, Some(tags)) => {
-                    Some(ColumnSelection::Tags(read_names(source, tags, "tags")))
-                }
+                (None, Some(tags)) => Some(ColumnSelection::Tags(read_names(source, tags, "tags"))),
                 (Some(_), Some(_)) => {
                     source
-                        .error(node, "wrong-value", "`columns` has both `except` and `tags`")
+                        .error(
+                            node,
+                            "wrong-value",
+                            "`columns` has both `except` and `tags`",
+                        )
                         .help("make two grants of it")
                         .report();
                     None
@@ -256,7 +257,11 @@ fn read_masks(source: &Source, node: &Node) -> Vec<(Spanned<String>, Spanned<Str
         };
         if value.kind() == Kind::Null {
             source
-                .error(value, "wrong-type", format!("the mask of `{column}` is nothing"))
+                .error(
+                    value,
+                    "wrong-type",
+                    format!("the mask of `{column}` is nothing"),
+                )
                 .help("YAML reads `null` as nothing; the mask is called `nullify`")
                 .report();
         } else if let Some(mask) = source.read_text(value, "a mask") {

@@ -9,9 +9,14 @@ use crate::fault::Span;
 use crate::grant::is_principal_name;
 use crate::identity::{Identity, IdentityCredential, IdentityUser, PasswordSource};
 use crate::secret::SecretRef;
-use crate::yaml::{Fields, Node, Source};
+use crate::yaml::{Fields, Kind, Node, Source};
 
 pub(crate) fn read_identity(source: &Source, node: &Node) -> Identity {
+    if let Some(users) = node.child("users")
+        && users.kind() != Kind::List
+    {
+        source.hide(users);
+    }
     let Some(fields) = Fields::open(source, node, "`identity`") else {
         return Identity::default();
     };
@@ -68,7 +73,11 @@ fn read_user(source: &Source, node: &Node) -> Option<IdentityUser> {
             Some("service") => Some(true),
             Some(other) => {
                 source
-                    .error(node, "wrong-value", format!("`{other}` is not a kind of user"))
+                    .error(
+                        node,
+                        "wrong-value",
+                        format!("`{other}` is not a kind of user"),
+                    )
                     .help("the kinds are `user` and `service`")
                     .report();
                 None

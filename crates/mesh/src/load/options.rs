@@ -29,7 +29,10 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("bucket_name", "the bucket stands in `url`"),
     ("access_key_id", "it goes under `secrets`, by reference"),
     ("secret_access_key", "it goes under `secrets`, by reference"),
-    ("session_token", "it goes under `secrets`, as `token`, by reference"),
+    (
+        "session_token",
+        "it goes under `secrets`, as `token`, by reference",
+    ),
     ("token", "it goes under `secrets`, by reference"),
     ("skip_signature", "write `credentials: anonymous`"),
     ("default_region", "it is called `region`"),
@@ -49,9 +52,10 @@ pub(crate) fn read_options(source: &Source, node: &Node) -> BTreeMap<String, Str
             continue;
         }
         // Quoted or not, `true` is what object_store reads.
-        let text = match value.kind() {
-            Kind::Boolean => value.as_scalar().map(str::to_ascii_lowercase),
-            _ => source.read_text(value, name).map(str::to_owned),
+        let text = if value.kind() == Kind::Boolean {
+            value.as_scalar().map(str::to_ascii_lowercase)
+        } else {
+            source.read_text(value, name).map(str::to_owned)
         };
         let Some(text) = text else { continue };
         if let Err(reason) = check(name, &text) {
@@ -80,7 +84,10 @@ pub(crate) fn read_options(source: &Source, node: &Node) -> BTreeMap<String, Str
 }
 
 fn report_forbidden(source: &Source, key: &Node, name: &str) {
-    let short = name.strip_prefix("aws_").unwrap_or(name).to_ascii_lowercase();
+    let short = name
+        .strip_prefix("aws_")
+        .unwrap_or(name)
+        .to_ascii_lowercase();
     let help = if let Some((_, help)) = ELSEWHERE.iter().find(|(other, _)| *other == short) {
         (*help).to_owned()
     } else if ALLOWED.contains(&short.as_str()) {
@@ -108,7 +115,11 @@ fn check(name: &str, text: &str) -> Result<(), &'static str> {
                 && text
                     .chars()
                     .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-            if sound { Ok(()) } else { Err("is not a region") }
+            if sound {
+                Ok(())
+            } else {
+                Err("is not a region")
+            }
         }
         "checksum_algorithm" if text == "sha256" => Ok(()),
         "checksum_algorithm" => Err("can only be `sha256`"),

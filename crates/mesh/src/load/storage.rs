@@ -13,7 +13,12 @@ use crate::secret::SecretRef;
 use crate::yaml::{Fields, Node, Source, report_unknown_key};
 
 /// The secrets that a storage may have.
-const SECRETS: [&str; 4] = ["access_key_id", "secret_access_key", "token", "session_token"];
+const SECRETS: [&str; 4] = [
+    "access_key_id",
+    "secret_access_key",
+    "token",
+    "session_token",
+];
 
 /// A storage, and how a contract may spell the way to it.
 #[derive(Debug)]
@@ -193,7 +198,11 @@ fn read_secrets(source: &Source, node: &Node) -> Option<BTreeMap<String, SecretR
             sound = false;
             continue;
         }
-        let canonical = if name == "session_token" { "token" } else { name };
+        let canonical = if name == "session_token" {
+            "token"
+        } else {
+            name
+        };
         match read_secret(source, value, name) {
             None => sound = false,
             Some(reference) => {
@@ -327,4 +336,3 @@ pub(crate) fn describe(storages: &[StorageDraft]) -> String {
         .collect();
     format!("the domain's storages are {}", places.join(", "))
 }
-

@@ -29,10 +29,7 @@ impl<'a> Fields<'a> {
                 .error(
                     node,
                     "wrong-type",
-                    format!(
-                        "{what} must be a mapping, found {}",
-                        node.kind().describe()
-                    ),
+                    format!("{what} must be a mapping, found {}", node.kind().describe()),
                 )
                 .report();
             return None;

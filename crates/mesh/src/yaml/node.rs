@@ -107,6 +107,11 @@ impl Node {
         }
     }
 
+    /// Whether there is any text at all: `null` is written, an empty value is not.
+    pub(crate) fn is_written(&self) -> bool {
+        !matches!(&self.value, Value::Scalar { text, .. } if text.is_empty())
+    }
+
     pub(crate) fn as_boolean(&self) -> Option<bool> {
         match (&self.value, self.kind()) {
             (Value::Scalar { text, .. }, Kind::Boolean) => Some(text.eq_ignore_ascii_case("true")),

@@ -70,6 +70,10 @@ struct Refusal {
 }
 
 impl Builder<'_> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's events are non-exhaustive"
+    )]
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Refusal> {
         match event {
             Event::DocumentStart(..) => {
@@ -90,14 +94,11 @@ impl Builder<'_> {
                 };
                 self.add(Node::new(place(span.start, span.end), value), anchor, span)?;
             }
-            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag)
-                if tag.is_some() =>
-            {
-                let _ = anchor;
+            Event::SequenceStart(_, _, Some(_)) | Event::MappingStart(_, _, Some(_)) => {
                 return Err(refuse(span, "tags are not read here"));
             }
-            Event::SequenceStart(_, anchor, _) => self.open(span, anchor, false),
-            Event::MappingStart(_, anchor, _) => self.open(span, anchor, true),
+            Event::SequenceStart(_, anchor, None) => self.open(span, anchor, false),
+            Event::MappingStart(_, anchor, None) => self.open(span, anchor, true),
             Event::SequenceEnd | Event::MappingEnd => self.close(span)?,
             Event::Alias(id) => {
                 let Some(node) = self.anchors.get(&id).cloned() else {
@@ -105,12 +106,14 @@ impl Builder<'_> {
                 };
                 self.push(node, span)?;
             }
-            Event::UnresolvedAlias(_) => return Err(refuse(span, "an alias has no anchor")),
-            Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentEnd
-            | Event::Anchor(..)
-            | Event::Comment(..) => {}
+
+            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            other => {
+                // Comments, anchors and loose aliases are not asked for.
+                if other.is_node() {
+                    return Err(refuse(span, "this YAML is not read here"));
+                }
+            }
         }
         Ok(())
     }
@@ -156,7 +159,10 @@ impl Builder<'_> {
             return Err(refuse(span, "the document nests too deeply"));
         }
         if node.size > MAX_NODES {
-            return Err(refuse(span, "the document is too large once its aliases are followed"));
+            return Err(refuse(
+                span,
+                "the document is too large once its aliases are followed",
+            ));
         }
         match self.open.last_mut() {
             Some(open) => open.items.push(node),

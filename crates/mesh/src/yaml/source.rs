@@ -161,11 +161,19 @@ impl Source {
     pub(crate) fn wrong_type(&self, node: &Node, what: &str, wanted: &str) {
         let found = node.kind();
         let help = match found {
+            Kind::Null if wanted == "a string" && node.is_written() => {
+                Some("put the value in quotes if it is meant as text".to_owned())
+            }
             Kind::Null => Some(format!("give `{what}` a value, or remove the key")),
             Kind::Boolean | Kind::Integer | Kind::Float if wanted == "a string" => {
-                node.as_scalar().map(|_| "put the value in quotes".to_owned())
+                Some("put the value in quotes".to_owned())
             }
-            _ => None,
+            Kind::Boolean
+            | Kind::Integer
+            | Kind::Float
+            | Kind::Text
+            | Kind::List
+            | Kind::Mapping => None,
         };
         self.error(
             node,

@@ -53,6 +53,11 @@ pub(super) fn term(expr: &Expr, table: &Table) -> Result<Term, Problem> {
         Expr::Function(function) => {
             let name = function_name(function);
             match name.as_deref() {
+                // `user` is a word of SQL, so the parser takes it for a call
+                // without parentheses.
+                Some("session.user") if function.args == FunctionArguments::None => {
+                    Ok(Term::Typed(Operand::User))
+                }
                 Some("session.attr") => Ok(Term::Typed(Operand::Attr(name_argument(
                     function,
                     expr,

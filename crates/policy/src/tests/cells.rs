@@ -36,26 +36,56 @@ fn two_overlapping_grants() {
             .rows("open"),
     ];
     let access = granted(grants, &ana());
-    let names: Vec<_> = access.columns.iter().map(|column| column.name.as_str()).collect();
+    let names: Vec<_> = access
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
     assert_eq!(names, ["id", "region", "email", "amount"]);
 
-    let bucket = || Cell::Masked(ColumnMask::Bucket(ScalarValue::Decimal128(Some(10_000), 12, 2)));
+    let bucket = || {
+        Cell::Masked(ColumnMask::Bucket(ScalarValue::Decimal128(
+            Some(10_000),
+            12,
+            2,
+        )))
+    };
     let hash = || Cell::Masked(ColumnMask::Hash);
     let (clear, hidden) = (|| Cell::Clear, || Cell::Hidden);
     //    region      open         visible  id       region    email    amount
     let table = [
-        (Some("EU"), Some(true), Some([clear(), clear(), clear(), clear()])),
-        (Some("EU"), Some(false), Some([clear(), clear(), hash(), clear()])),
+        (
+            Some("EU"),
+            Some(true),
+            Some([clear(), clear(), clear(), clear()]),
+        ),
+        (
+            Some("EU"),
+            Some(false),
+            Some([clear(), clear(), hash(), clear()]),
+        ),
         (Some("EU"), None, Some([clear(), clear(), hash(), clear()])),
-        (Some("US"), Some(true), Some([clear(), hidden(), clear(), bucket()])),
-        (None, Some(true), Some([clear(), hidden(), clear(), bucket()])),
+        (
+            Some("US"),
+            Some(true),
+            Some([clear(), hidden(), clear(), bucket()]),
+        ),
+        (
+            None,
+            Some(true),
+            Some([clear(), hidden(), clear(), bucket()]),
+        ),
         (Some("US"), Some(false), None),
         (Some("US"), None, None),
         (None, None, None),
     ];
     for (region, open, expected) in table {
         let row = row(1, region, open);
-        assert_eq!(visible(&access, &row, &ana()), expected.is_some(), "{region:?} {open:?}");
+        assert_eq!(
+            visible(&access, &row, &ana()),
+            expected.is_some(),
+            "{region:?} {open:?}"
+        );
         for (index, expected) in expected.into_iter().flatten().enumerate() {
             let seen = cell(&access, index, &row, &ana()).unwrap();
             assert_eq!(seen, expected, "{region:?} {open:?} column {index}");
@@ -76,13 +106,21 @@ fn two_overlapping_grants() {
 fn the_most_revealing_mask_wins_where_both_grants_hold() {
     let access = granted(
         vec![
-            grant("a", &["everyone"]).mask("amount", "nullify").rows("region = 'EU'"),
-            grant("b", &["everyone"]).mask("amount", "bucket(1000)").rows("open"),
-            grant("c", &["everyone"]).mask("amount", "bucket(10)").rows("id > 5"),
+            grant("a", &["everyone"])
+                .mask("amount", "nullify")
+                .rows("region = 'EU'"),
+            grant("b", &["everyone"])
+                .mask("amount", "bucket(1000)")
+                .rows("open"),
+            grant("c", &["everyone"])
+                .mask("amount", "bucket(10)")
+                .rows("id > 5"),
         ],
         &ana(),
     );
-    let Exposure::Cells(rules) = &access.columns[3].exposure else { panic!() };
+    let Exposure::Cells(rules) = &access.columns[3].exposure else {
+        panic!()
+    };
     let masks: Vec<_> = rules
         .iter()
         .map(|rule| match &rule.reveal {

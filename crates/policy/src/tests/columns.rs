@@ -3,13 +3,19 @@
 use arrow_schema::DataType;
 use weft_mesh::{GrantTarget, Grantee};
 
-use super::{Narrow, ana, decide, grant, granted, names, now, orders, orders_id, snapshot, time, user};
+use super::{
+    Narrow, ana, decide, grant, granted, names, now, orders, orders_id, snapshot, time, user,
+};
 use crate::{
     Access, ColumnMask, Denial, DenialReason, Exposure, Reveal, RowPredicate, TableAccess,
 };
 
 fn column<'a>(access: &'a TableAccess, name: &str) -> &'a crate::ColumnAccess {
-    access.columns.iter().find(|column| column.name == name).unwrap()
+    access
+        .columns
+        .iter()
+        .find(|column| column.name == name)
+        .unwrap()
 }
 
 #[test]
@@ -17,16 +23,26 @@ fn a_grant_in_clear_without_predicate_is_the_table() {
     let access = granted(vec![grant("all", &["everyone"])], &ana());
     assert_eq!(access.rows, None);
     assert_eq!(access.columns.len(), orders().columns.len());
-    assert!(access.columns.iter().all(|column| column.exposure == Exposure::Clear));
+    assert!(
+        access
+            .columns
+            .iter()
+            .all(|column| column.exposure == Exposure::Clear)
+    );
 }
 
 #[test]
 fn one_masked_grant_masks_every_row() {
-    let access = granted(vec![grant("g", &["everyone"]).mask("id", "hash").rows("open")], &ana());
+    let access = granted(
+        vec![grant("g", &["everyone"]).mask("id", "hash").rows("open")],
+        &ana(),
+    );
     let id = column(&access, "id");
     assert_eq!(id.data_type, DataType::Utf8);
     assert!(id.nullable);
-    let Exposure::Cells(rules) = &id.exposure else { panic!() };
+    let Exposure::Cells(rules) = &id.exposure else {
+        panic!()
+    };
     assert_eq!((rules.len(), &rules[0].when), (1, &None));
     assert_eq!(rules[0].reveal, Reveal::Masked(ColumnMask::Hash));
 }
@@ -66,7 +82,9 @@ fn a_grant_that_is_never_true_leaves_an_empty_table() {
 fn a_grant_that_is_never_true_does_not_touch_the_cells_of_others() {
     let access = granted(
         vec![
-            grant("never", &["everyone"]).mask("id", "hash").rows("session.in_group('x')"),
+            grant("never", &["everyone"])
+                .mask("id", "hash")
+                .rows("session.in_group('x')"),
             grant("open", &["everyone"]).only(&["id"]).rows("open"),
         ],
         &ana(),
@@ -80,8 +98,12 @@ fn a_grant_that_is_never_true_does_not_touch_the_cells_of_others() {
 fn equal_predicates_count_once() {
     let access = granted(
         vec![
-            grant("a", &["everyone"]).only(&["id"]).rows("region = session.attr('region')"),
-            grant("b", &["everyone"]).only(&["id"]).rows("region = 'EU'"),
+            grant("a", &["everyone"])
+                .only(&["id"])
+                .rows("region = session.attr('region')"),
+            grant("b", &["everyone"])
+                .only(&["id"])
+                .rows("region = 'EU'"),
         ],
         &ana(),
     );
@@ -98,7 +120,11 @@ fn reasons_name_grants_and_grantees() {
         ],
         &ana(),
     );
-    let names: Vec<_> = access.grants.iter().map(|grant| grant.grant.as_str()).collect();
+    let names: Vec<_> = access
+        .grants
+        .iter()
+        .map(|grant| grant.grant.as_str())
+        .collect();
     assert_eq!(names, ["a", "b"]);
     assert_eq!(
         access.grants[1].to,
@@ -110,11 +136,18 @@ fn reasons_name_grants_and_grantees() {
 #[test]
 fn denials_say_why() {
     let denied = |grants, reasons: Vec<DenialReason>, valid_until| {
-        let expected = Access::Denied(Denial { reasons, valid_until });
+        let expected = Access::Denied(Denial {
+            reasons,
+            valid_until,
+        });
         assert_eq!(decide(grants, &ana()), expected);
     };
     denied(vec![], vec![DenialReason::NoGrant], None);
-    denied(vec![grant("g", &["service:ana", "user:ben"])], vec![DenialReason::NoGrant], None);
+    denied(
+        vec![grant("g", &["service:ana", "user:ben"])],
+        vec![DenialReason::NoGrant],
+        None,
+    );
     let (past, future) = ("2026-01-01T00:00:00Z", "2026-12-01T00:00:00Z");
     denied(
         vec![
@@ -122,8 +155,14 @@ fn denials_say_why() {
             grant("new", &["everyone"]).between(Some(future), None),
         ],
         vec![
-            DenialReason::Expired { grant: "old".to_owned(), until: time(past) },
-            DenialReason::NotYet { grant: "new".to_owned(), from: time(future) },
+            DenialReason::Expired {
+                grant: "old".to_owned(),
+                until: time(past),
+            },
+            DenialReason::NotYet {
+                grant: "new".to_owned(),
+                from: time(future),
+            },
         ],
         Some(time(future)),
     );
@@ -135,7 +174,10 @@ fn from_is_inclusive_and_until_exclusive() {
     let grants = vec![grant("g", &["everyone"]).between(Some(from), Some(until))];
     let snapshot = snapshot(&super::domain(vec![orders()], grants));
     let active = |at: &str| {
-        matches!(snapshot.decide(&ana(), &orders_id(), time(at)), Access::Granted(_))
+        matches!(
+            snapshot.decide(&ana(), &orders_id(), time(at)),
+            Access::Granted(_)
+        )
     };
     assert!(!active("2026-01-31T23:59:59Z"));
     assert!(active(from));
@@ -147,8 +189,13 @@ fn from_is_inclusive_and_until_exclusive() {
 fn an_unserved_table_is_unknown() {
     let mut other = orders_id();
     other.major = 2;
-    let snapshot = snapshot(&super::domain(vec![orders()], vec![grant("g", &["everyone"])]));
-    let Access::Denied(denial) = snapshot.decide(&ana(), &other, now()) else { panic!() };
+    let snapshot = snapshot(&super::domain(
+        vec![orders()],
+        vec![grant("g", &["everyone"])],
+    ));
+    let Access::Denied(denial) = snapshot.decide(&ana(), &other, now()) else {
+        panic!()
+    };
     assert_eq!(denial.reasons, [DenialReason::UnknownTable]);
 }
 
@@ -166,9 +213,18 @@ fn on_a_bare_name_covers_the_newest_version_only() {
         [&old_id, &new_id]
             .map(|id| matches!(snapshot.decide(&ana(), id, now()), Access::Granted(_)))
     };
-    assert_eq!(covers(GrantTarget::Tables(names(&["orders"]))), [false, true]);
-    assert_eq!(covers(GrantTarget::Tables(names(&["orders@1"]))), [true, false]);
-    assert_eq!(covers(GrantTarget::Tables(names(&["orders", "orders@2"]))), [false, true]);
+    assert_eq!(
+        covers(GrantTarget::Tables(names(&["orders"]))),
+        [false, true]
+    );
+    assert_eq!(
+        covers(GrantTarget::Tables(names(&["orders@1"]))),
+        [true, false]
+    );
+    assert_eq!(
+        covers(GrantTarget::Tables(names(&["orders", "orders@2"]))),
+        [false, true]
+    );
     assert_eq!(covers(GrantTarget::All), [true, true]);
     assert_eq!(covers(GrantTarget::Tags(names(&["public"]))), [true, true]);
 }
@@ -177,15 +233,34 @@ fn on_a_bare_name_covers_the_newest_version_only() {
 fn the_digest_changes_with_what_is_visible_and_with_nothing_else() {
     let digest = |grants| granted(grants, &ana()).digest();
     let base = digest(vec![grant("a", &["everyone"]).rows("region = 'EU'")]);
-    assert_eq!(base, digest(vec![grant("b", &["user:ana"]).rows("region = 'EU'")]));
+    assert_eq!(
+        base,
+        digest(vec![grant("b", &["user:ana"]).rows("region = 'EU'")])
+    );
     let others = [
         digest(vec![grant("a", &["everyone"])]),
         digest(vec![grant("a", &["everyone"]).rows("region = 'US'")]),
         digest(vec![grant("a", &["everyone"]).rows("region <> 'EU'")]),
-        digest(vec![grant("a", &["everyone"]).rows("region = 'EU'").mask("email", "hash")]),
-        digest(vec![grant("a", &["everyone"]).rows("region = 'EU'").mask("email", "token(a)")]),
-        digest(vec![grant("a", &["everyone"]).rows("region = 'EU'").mask("email", "token(b)")]),
-        digest(vec![grant("a", &["everyone"]).rows("region = 'EU'").only(&["id"])]),
+        digest(vec![
+            grant("a", &["everyone"])
+                .rows("region = 'EU'")
+                .mask("email", "hash"),
+        ]),
+        digest(vec![
+            grant("a", &["everyone"])
+                .rows("region = 'EU'")
+                .mask("email", "token(a)"),
+        ]),
+        digest(vec![
+            grant("a", &["everyone"])
+                .rows("region = 'EU'")
+                .mask("email", "token(b)"),
+        ]),
+        digest(vec![
+            grant("a", &["everyone"])
+                .rows("region = 'EU'")
+                .only(&["id"]),
+        ]),
     ];
     for (position, other) in others.iter().enumerate() {
         assert_ne!(*other, base);

@@ -35,16 +35,30 @@ pub(crate) fn eval(
             assert_eq!(left.data_type(), right.data_type());
             Some(op.holds(left.partial_cmp(&right).unwrap()))
         }
-        RowPredicate::InList { operand, list, negated } => {
+        RowPredicate::InList {
+            operand,
+            list,
+            negated,
+        } => {
             let operand = value(operand);
-            assert!(list.iter().all(|item| item.data_type() == operand.data_type()));
+            assert!(
+                list.iter()
+                    .all(|item| item.data_type() == operand.data_type())
+            );
             (!operand.is_null()).then(|| list.contains(&operand) != *negated)
         }
         RowPredicate::IsNull { operand, negated } => Some(value(operand).is_null() != *negated),
-        RowPredicate::IsTruth { predicate, truth, negated } => {
-            Some((eval(predicate, row, session) == *truth) != *negated)
-        }
-        RowPredicate::Like { operand, pattern, case_insensitive, negated } => {
+        RowPredicate::IsTruth {
+            predicate,
+            truth,
+            negated,
+        } => Some((eval(predicate, row, session) == *truth) != *negated),
+        RowPredicate::Like {
+            operand,
+            pattern,
+            case_insensitive,
+            negated,
+        } => {
             let text = text(&value(operand))?;
             let (text, pattern) = if *case_insensitive {
                 (text.to_lowercase(), pattern.to_lowercase())
@@ -67,7 +81,10 @@ pub(crate) fn eval(
 
 /// Whether a row is visible.
 pub(crate) fn visible(access: &TableAccess, row: &[ScalarValue], session: &Principal) -> bool {
-    access.rows.as_ref().is_none_or(|rows| eval(rows, row, session) == Some(true))
+    access
+        .rows
+        .as_ref()
+        .is_none_or(|rows| eval(rows, row, session) == Some(true))
 }
 
 /// What is seen of a column on a visible row; `None` where it does not exist.
@@ -82,7 +99,9 @@ pub(crate) fn cell(
         Exposure::Clear => Cell::Clear,
         Exposure::Cells(rules) => {
             let matches = |rule: &&CellRule| {
-                rule.when.as_ref().is_none_or(|when| eval(when, row, session) == Some(true))
+                rule.when
+                    .as_ref()
+                    .is_none_or(|when| eval(when, row, session) == Some(true))
             };
             match rules.iter().find(matches).map(|rule| &rule.reveal) {
                 Some(Reveal::Clear) => Cell::Clear,
@@ -97,10 +116,14 @@ fn value(operand: &Operand, row: &[ScalarValue], session: &Principal) -> ScalarV
     let cased = |inner: &Operand, change: fn(&str) -> String| {
         let inner = value(inner, row, session);
         let changed = text(&inner).map(|text| change(&text));
-        ScalarValue::Utf8(changed).cast_to(&inner.data_type()).unwrap()
+        ScalarValue::Utf8(changed)
+            .cast_to(&inner.data_type())
+            .unwrap()
     };
     match operand {
-        Operand::Column { index, data_type, .. } => {
+        Operand::Column {
+            index, data_type, ..
+        } => {
             assert_eq!(row[*index].data_type(), *data_type);
             row[*index].clone()
         }
@@ -109,9 +132,7 @@ fn value(operand: &Operand, row: &[ScalarValue], session: &Principal) -> ScalarV
         Operand::Attr(name) => ScalarValue::Utf8(session.attribute(name).map(str::to_owned)),
         Operand::Lower(inner) => cased(inner, str::to_lowercase),
         Operand::Upper(inner) => cased(inner, str::to_uppercase),
-        Operand::Widen(inner, data_type) => {
-            value(inner, row, session).cast_to(data_type).unwrap()
-        }
+        Operand::Widen(inner, data_type) => value(inner, row, session).cast_to(data_type).unwrap(),
     }
 }
 

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use weft_mesh::{ColumnSelection, GrantManifest, Grantee, Table};
 
 use super::{
-    Narrow, decide, grant, interpreter::{Cell, cell, eval, visible}, names, orders, spanned, user,
+    Narrow, decide, grant,
+    interpreter::{Cell, cell, eval, visible},
+    names, orders, spanned, user,
 };
 use crate::{Access, ColumnMask, Principal, RowPredicate, TableAccess};
 
@@ -38,7 +40,13 @@ const MASKS: [&[&str]; 7] = [
 
 fn any_grant() -> impl Strategy<Value = GrantManifest> {
     let masks = MASKS.map(|masks| proptest::option::weighted(0.4, 0..masks.len()));
-    let to = ["user:ana", "group:analysts", "group:others", "user:ben", "everyone"];
+    let to = [
+        "user:ana",
+        "group:analysts",
+        "group:others",
+        "user:ben",
+        "everyone",
+    ];
     (
         proptest::sample::subsequence(to.to_vec(), 1..=3),
         proptest::sample::subsequence((0..7).collect::<Vec<usize>>(), 1..=7),
@@ -71,8 +79,15 @@ fn any_row() -> impl Strategy<Value = Vec<ScalarValue>> {
     let region = proptest::option::of(proptest::sample::select(vec!["EU", "US", "eu", ""]));
     let email = proptest::option::of(proptest::sample::select(vec!["ana@x", "ben@x"]));
     let amount = proptest::option::of(-100_000i128..100_000);
-    (0..6i64, region, email, amount, any::<Option<bool>>(), any::<Option<i32>>()).prop_map(
-        |(id, region, email, amount, open, mixed)| {
+    (
+        0..6i64,
+        region,
+        email,
+        amount,
+        any::<Option<bool>>(),
+        any::<Option<i32>>(),
+    )
+        .prop_map(|(id, region, email, amount, open, mixed)| {
             vec![
                 ScalarValue::Int64(Some(id)),
                 ScalarValue::Utf8(region.map(str::to_owned)),
@@ -82,18 +97,20 @@ fn any_row() -> impl Strategy<Value = Vec<ScalarValue>> {
                 ScalarValue::Boolean(open),
                 ScalarValue::Int32(mixed),
             ]
-        },
-    )
+        })
 }
 
 fn any_principal() -> impl Strategy<Value = Principal> {
     let groups = proptest::sample::subsequence(vec!["analysts", "others"], 0..=2);
-    (proptest::sample::select(vec!["ana", "ben"]), groups, any::<bool>()).prop_map(
-        |(name, groups, attribute)| {
+    (
+        proptest::sample::select(vec!["ana", "ben"]),
+        groups,
+        any::<bool>(),
+    )
+        .prop_map(|(name, groups, attribute)| {
             let attributes: &[_] = if attribute { &[("region", "EU")] } else { &[] };
             user(name, &groups, attributes)
-        },
-    )
+        })
 }
 
 /// A grant as the access model reads it.
@@ -103,10 +120,15 @@ struct Rule {
 }
 
 fn rule(grant: &GrantManifest, table: &Table) -> Rule {
-    let ColumnSelection::Only(given) = &grant.columns else { panic!("only lists are generated") };
+    let ColumnSelection::Only(given) = &grant.columns else {
+        panic!("only lists are generated")
+    };
     let exposure = table.columns.iter().map(|column| {
         given.iter().find(|name| name.value == column.name)?;
-        let mask = grant.masks.iter().find(|(name, _)| name.value == column.name);
+        let mask = grant
+            .masks
+            .iter()
+            .find(|(name, _)| name.value == column.name);
         Some(match mask {
             Some((_, mask)) => Cell::Masked(ColumnMask::parse(&mask.value, column).unwrap()),
             None => Cell::Clear,
@@ -159,33 +181,43 @@ fn expected(grants: &[GrantManifest], principal: &Principal, row: &[ScalarValue]
     let holding: Vec<&Rule> = mine
         .iter()
         .filter(|rule| {
-            rule.rows.as_ref().is_none_or(|rows| eval(rows, row, principal) == Some(true))
+            rule.rows
+                .as_ref()
+                .is_none_or(|rows| eval(rows, row, principal) == Some(true))
         })
         .collect();
     if holding.is_empty() {
         return None;
     }
     let column = |index: usize| {
-        mine.iter().any(|rule| rule.exposure[index].is_some()).then(|| {
-            let shown = holding.iter().filter_map(|rule| rule.exposure[index].clone());
-            shown.max_by(amount_shown).unwrap_or(Cell::Hidden)
-        })
+        mine.iter()
+            .any(|rule| rule.exposure[index].is_some())
+            .then(|| {
+                let shown = holding
+                    .iter()
+                    .filter_map(|rule| rule.exposure[index].clone());
+                shown.max_by(amount_shown).unwrap_or(Cell::Hidden)
+            })
     };
     Some((0..table.columns.len()).map(column).collect())
 }
 
 /// What the decision shows.
 fn seen(access: &Access, principal: &Principal, row: &[ScalarValue]) -> Seen {
-    let Access::Granted(access) = access else { return None };
+    let Access::Granted(access) = access else {
+        return None;
+    };
     visible(access, row, principal).then(|| cells(access, principal, row))
 }
 
 fn cells(access: &TableAccess, principal: &Principal, row: &[ScalarValue]) -> Vec<Option<Cell>> {
-    (0..row.len()).map(|index| cell(access, index, row, principal)).collect()
+    (0..row.len())
+        .map(|index| cell(access, index, row, principal))
+        .collect()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn the_decision_is_the_meaning(

@@ -1,5 +1,11 @@
 //! Tests of the crate as a whole, over a table of orders.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names what it is about"
+)]
+
 mod authentication;
 mod cells;
 mod columns;
@@ -38,7 +44,10 @@ pub(crate) fn spanned<T>(value: T) -> Spanned<T> {
 }
 
 pub(crate) fn names(names: &[&str]) -> Vec<Spanned<String>> {
-    names.iter().map(|name| spanned((*name).to_owned())).collect()
+    names
+        .iter()
+        .map(|name| spanned((*name).to_owned()))
+        .collect()
 }
 
 pub(crate) fn column(name: &str, data_type: DataType) -> Column {
@@ -113,7 +122,10 @@ pub(crate) fn domain(tables: Vec<Table>, grants: Vec<GrantManifest>) -> Domain {
 pub(crate) fn grant(name: &str, to: &[&str]) -> GrantManifest {
     GrantManifest {
         name: spanned(name.to_owned()),
-        to: to.iter().map(|to| spanned(Grantee::parse(to).unwrap())).collect(),
+        to: to
+            .iter()
+            .map(|to| spanned(Grantee::parse(to).unwrap()))
+            .collect(),
         on: GrantTarget::Tables(names(&["orders"])),
         columns: ColumnSelection::All,
         masks: Vec::new(),
@@ -138,7 +150,8 @@ impl Narrow for GrantManifest {
     }
 
     fn mask(mut self, column: &str, mask: &str) -> Self {
-        self.masks.push((spanned(column.to_owned()), spanned(mask.to_owned())));
+        self.masks
+            .push((spanned(column.to_owned()), spanned(mask.to_owned())));
         self
     }
 

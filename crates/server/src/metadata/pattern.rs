@@ -81,7 +81,10 @@ mod tests {
             assert!(pattern.matches(text), "{pattern:?} should match `{text}`");
         }
         for text in no {
-            assert!(!pattern.matches(text), "{pattern:?} should not match `{text}`");
+            assert!(
+                !pattern.matches(text),
+                "{pattern:?} should not match `{text}`"
+            );
         }
     }
 

@@ -115,7 +115,12 @@ pub(crate) fn change(
             Ok(()) => options = candidate,
             Err(options::Refused::NotFound(status)) => return Err(status),
             Err(options::Refused::Option(value)) => {
-                errors.insert(name.clone(), OptionError { value: value.into() });
+                errors.insert(
+                    name.clone(),
+                    OptionError {
+                        value: value.into(),
+                    },
+                );
             }
         }
     }

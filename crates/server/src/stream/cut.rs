@@ -79,11 +79,21 @@ fn add_bytes(array: &ArrayRef, rows: &mut [u64]) {
         }
         DataType::ListView(_) => {
             let list = array.as_list_view::<i32>();
-            add_list_view(list.values(), list.value_offsets(), list.value_sizes(), rows);
+            add_list_view(
+                list.values(),
+                list.value_offsets(),
+                list.value_sizes(),
+                rows,
+            );
         }
         DataType::LargeListView(_) => {
             let list = array.as_list_view::<i64>();
-            add_list_view(list.values(), list.value_offsets(), list.value_sizes(), rows);
+            add_list_view(
+                list.values(),
+                list.value_offsets(),
+                list.value_sizes(),
+                rows,
+            );
         }
         DataType::FixedSizeList(_, length) => {
             let list = array.as_fixed_size_list();

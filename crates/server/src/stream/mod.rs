@@ -90,7 +90,11 @@ pub(crate) fn of_batch(
     stop: CancellationToken,
 ) -> Result<FlightDataStream, Status> {
     let schema = batch.schema();
-    spawn(schema, stop, |mut sink| async move { sink.send(&batch).await })
+    spawn(
+        schema,
+        stop,
+        |mut sink| async move { sink.send(&batch).await },
+    )
 }
 
 fn spawn_with<P, F>(
@@ -128,10 +132,13 @@ where
         stop,
         ended: false,
     };
-    Ok(Box::pin(futures::stream::unfold(state, |mut state| async {
-        let item = state.next().await?;
-        Some((item, state))
-    })))
+    Ok(Box::pin(futures::stream::unfold(
+        state,
+        |mut state| async {
+            let item = state.next().await?;
+            Some((item, state))
+        },
+    )))
 }
 
 /// The connection's end of the channel.

@@ -1,13 +1,25 @@
 //! Parquet: pruned by row group, page and bloom filter, footers cached.
 
+use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::catalog::Session;
+use datafusion::common::Result;
 use datafusion::config::TableParquetOptions;
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
+use datafusion::datasource::physical_plan::{FileSource, ParquetFileReaderFactory, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::cache::cache_manager::CacheManager;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::store::{PinnedStore, ReadOnly};
 
@@ -26,14 +38,53 @@ pub(crate) fn source(
     // Writers of INT96 (Spark, Impala) mean microseconds.
     global.coerce_int96 = Some("us".to_owned());
     let options = TableParquetOptions { global, ..TableParquetOptions::default() };
-    let readers = CachedParquetFileReaderFactory::new(
-        Arc::new(ReadOnly(Arc::clone(store))),
-        caches.get_file_metadata_cache(),
-    );
+    let store = Arc::new(ReadOnly(Arc::clone(store)));
+    let readers = CachedParquetFileReaderFactory::new(store, caches.get_file_metadata_cache());
     Arc::new(
         ParquetSource::new(stored.clone())
             .with_table_parquet_options(options)
             .with_metadata_size_hint(FOOTER_HINT)
-            .with_parquet_file_reader_factory(Arc::new(readers)),
+            .with_parquet_file_reader_factory(Arc::new(Readers(readers))),
     )
+}
+
+/// The engine's cached readers, safe from footers that are not footers.
+#[derive(Debug)]
+struct Readers(CachedParquetFileReaderFactory);
+
+impl ParquetFileReaderFactory for Readers {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        footer_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let reader = self.0.create_reader(partition, file, footer_hint, metrics)?;
+        Ok(Box::new(Reader(reader)))
+    }
+}
+
+struct Reader(Box<dyn AsyncFileReader + Send>);
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        self.0.get_bytes(range)
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        self.0.get_byte_ranges(ranges)
+    }
+
+    /// The decoder computes with lengths that it finds in the file: one that is
+    /// longer than the file panics.
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        AssertUnwindSafe(self.0.get_metadata(options))
+            .catch_unwind()
+            .map(|read| read.unwrap_or_else(|_| Err(ParquetError::General("the footer cannot be decoded".to_owned()))))
+            .boxed()
+    }
 }

@@ -1,0 +1,196 @@
+//! A query that runs: a stream with an end in time, that can be cancelled.
+
+mod declared;
+mod running;
+
+use std::{
+    fmt,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use datafusion::{
+    arrow::{datatypes::SchemaRef, record_batch::RecordBatch},
+    physical_plan::execute_stream,
+};
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use weft_policy::PrincipalId;
+
+use self::{declared::Declared, running::Registered};
+use crate::{
+    error::{Error, Result, classify},
+    plan::PhysicalQuery,
+    runtime::panicked,
+    session::GovernedSession,
+};
+
+pub(crate) use self::running::RunningQueries;
+
+/// Batches that wait for a slow reader.
+const AHEAD: usize = 2;
+
+/// The rows of a query, as they come. Dropping it stops the work.
+pub struct RunningQuery {
+    query_id: Uuid,
+    schema: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch>>,
+    cancel: CancellationToken,
+    ended: bool,
+    _work: JoinSet<()>,
+    _registered: Registered,
+}
+
+/// Stops a running query from elsewhere.
+#[derive(Debug, Clone)]
+pub struct CancelHandle(CancellationToken);
+
+impl CancelHandle {
+    /// The stream ends with [`Error::Cancelled`] unless it has ended already.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+impl RunningQuery {
+    pub(crate) async fn start(
+        session: &GovernedSession,
+        query_id: Uuid,
+        schema: SchemaRef,
+        physical: PhysicalQuery,
+    ) -> Result<Self> {
+        let shared = session.shared();
+        let (sender, batches) = mpsc::channel(AHEAD);
+        let cancel = CancellationToken::new();
+        let registered = shared
+            .running
+            .register(query_id, session.principal().id(), &cancel);
+        let work = Work {
+            query_id,
+            principal: session.principal().id().clone(),
+            timeout: session.statement_timeout(),
+            started: Instant::now(),
+            cancel: cancel.clone(),
+            declared: Declared::new(&schema),
+            sender,
+            // The runtime lives as long as its work.
+            _session: session.clone(),
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(work.run(physical), shared.runtime.handle());
+        Ok(Self {
+            query_id,
+            schema,
+            batches,
+            cancel,
+            ended: false,
+            _work: tasks,
+            _registered: registered,
+        })
+    }
+
+    /// The schema of every batch.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// What [`Engine::cancel`](crate::Engine::cancel) knows the query by.
+    pub fn query_id(&self) -> Uuid {
+        self.query_id
+    }
+
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle(self.cancel.clone())
+    }
+}
+
+impl Stream for RunningQuery {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let next = std::task::ready!(self.batches.poll_recv(cx));
+        self.ended = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
+    }
+}
+
+impl fmt::Debug for RunningQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningQuery")
+            .field("query_id", &self.query_id)
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The task that pulls a plan.
+struct Work {
+    query_id: Uuid,
+    principal: PrincipalId,
+    timeout: Duration,
+    started: Instant,
+    cancel: CancellationToken,
+    declared: Declared,
+    sender: mpsc::Sender<Result<RecordBatch>>,
+    _session: GovernedSession,
+}
+
+impl Work {
+    async fn run(self, physical: PhysicalQuery) {
+        let mut rows = 0_usize;
+        let ended = {
+            let pull = AssertUnwindSafe(self.pull(physical, &mut rows)).catch_unwind();
+            let deadline = self.started + self.timeout;
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => Err(Error::Cancelled),
+                ended = timeout_at(deadline, pull) => match ended {
+                    Ok(Ok(ended)) => ended,
+                    Ok(Err(panic)) => Err(panicked(panic.as_ref())),
+                    Err(_) => Err(Error::DeadlineExceeded(self.timeout)),
+                },
+            }
+        };
+        let Self {
+            query_id,
+            principal,
+            started,
+            sender,
+            ..
+        } = self;
+        let milliseconds = started.elapsed().as_millis();
+        match ended {
+            Ok(()) => tracing::info!(%query_id, %principal, rows, milliseconds, "query finished"),
+            Err(error) => {
+                tracing::info!(%query_id, %principal, rows, milliseconds, %error, "query ended early");
+                // A reader that is gone does not need the reason.
+                let _ = sender.send(Err(error)).await;
+            }
+        }
+    }
+
+    async fn pull(&self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
+        let PhysicalQuery { plan, context, .. } = physical;
+        let mut stream = execute_stream(plan, context).map_err(classify)?;
+        while let Some(batch) = stream.next().await {
+            let batch = self.declared.wrap(&batch.map_err(classify)?)?;
+            *rows += batch.num_rows();
+            if self.sender.send(Ok(batch)).await.is_err() {
+                return Err(Error::Cancelled);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! SQL and a session become a plan whose every source is sealed.
+
+mod parameters;
+mod physical;
+mod shape;
+mod weight;
+
+use std::{fmt, sync::Arc};
+
+use datafusion::{
+    arrow::datatypes::SchemaRef,
+    common::ScalarValue,
+    execution::context::{SQLOptions, SessionState},
+    logical_expr::LogicalPlan,
+};
+use uuid::Uuid;
+
+use self::{parameters::Parameters, physical::physical_query, shape::is_ordered};
+use crate::{
+    engine::Shared,
+    error::{Error, Result, classify, with_references},
+    execute::RunningQuery,
+    functions::Caps,
+    session::GovernedSession,
+    sql,
+};
+
+pub(crate) use self::physical::PhysicalQuery;
+
+/// A statement that is checked, resolved and planned, and that has not run.
+///
+/// A statement with parameters is planned to the end by [`bind`](Self::bind).
+pub struct PlannedQuery {
+    session: GovernedSession,
+    query_id: Uuid,
+    schema: SchemaRef,
+    parameters: Parameters,
+    is_ordered: bool,
+    plan: Deep<Plan>,
+}
+
+/// What is dropped on a deep stack.
+struct Plan {
+    state: SessionState,
+    caps: Arc<Caps>,
+    logical: LogicalPlan,
+    physical: Option<PhysicalQuery>,
+}
+
+impl PlannedQuery {
+    pub(crate) async fn plan(
+        session: GovernedSession,
+        sql: String,
+        query_id: Uuid,
+    ) -> Result<Self> {
+        let shared = Arc::clone(session.shared());
+        let job = move || plan_statement(session, sql, query_id);
+        shared.runtime.plan(shared.config.plan_timeout, job).await
+    }
+
+    /// What the query returns, nullability included: the same before and after
+    /// binding, and of every batch.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// `$1` to `$n` in numeric order, nullable; a type that cannot be inferred
+    /// is `Utf8`. Empty for a bound query.
+    ///
+    /// # Errors
+    /// None today: conflicting types are found when planning.
+    pub fn parameters(&self) -> Result<SchemaRef> {
+        Ok(self.parameters.schema())
+    }
+
+    /// Whether the rows come in an order that the statement asks for.
+    pub fn is_ordered(&self) -> bool {
+        self.is_ordered
+    }
+
+    /// What [`Engine::cancel`](crate::Engine::cancel) knows the query by.
+    pub fn query_id(&self) -> Uuid {
+        self.query_id
+    }
+
+    /// The same query under an id that the client has been told before.
+    #[must_use]
+    pub fn with_query_id(mut self, query_id: Uuid) -> Self {
+        self.query_id = query_id;
+        self
+    }
+
+    /// Puts values in place of `$1` to `$n`, cast to the parameters' types.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument) for a wrong number of values
+    /// or a value that does not fit its type.
+    pub async fn bind(self, row: &[ScalarValue]) -> Result<Self> {
+        let values = self.parameters.values(row)?;
+        let shared = Arc::clone(self.session.shared());
+        let job = move || async move {
+            let Self {
+                session,
+                query_id,
+                schema,
+                is_ordered,
+                plan,
+                ..
+            } = self;
+            let Plan {
+                mut state,
+                caps,
+                logical,
+                ..
+            } = plan.into_inner()?;
+            caps.start_planning(session.shared().config.plan_timeout);
+            let logical = logical
+                .replace_params_with_values(&values)
+                .map_err(classify)?;
+            let physical = Some(physical_query(&mut state, &session, &logical, &schema).await?);
+            let plan = Deep::new(
+                Plan {
+                    state,
+                    caps,
+                    logical,
+                    physical,
+                },
+                &session,
+            );
+            Ok(Self {
+                session,
+                query_id,
+                schema,
+                parameters: Parameters::none(),
+                is_ordered,
+                plan,
+            })
+        };
+        shared.runtime.plan(shared.config.plan_timeout, job).await
+    }
+
+    /// Starts the query. The statement timeout runs from here.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument) if parameters are not bound.
+    pub async fn execute(self) -> Result<RunningQuery> {
+        let Self {
+            session,
+            query_id,
+            schema,
+            parameters,
+            plan,
+            ..
+        } = self;
+        let Plan { caps, physical, .. } = plan.into_inner()?;
+        let Some(physical) = physical else {
+            return Err(Error::invalid(format!(
+                "{} of the statement have no values",
+                parameters.count()
+            )));
+        };
+        caps.start_running(physical.capped_calls);
+        RunningQuery::start(&session, query_id, schema, physical).await
+    }
+}
+
+impl fmt::Debug for PlannedQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlannedQuery")
+            .field("query_id", &self.query_id)
+            .field("principal", self.session.principal().id())
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn plan_statement(
+    session: GovernedSession,
+    sql: String,
+    query_id: Uuid,
+) -> Result<PlannedQuery> {
+    let parsed = sql::parse(&sql, session.mesh_name())?;
+    let caps = Arc::new(Caps::new(session.shared().config.plan_timeout));
+    let mut state = session.state(&caps)?;
+    let references = state
+        .resolve_table_references(&parsed.statement)
+        .map_err(classify)?;
+    let logical = state
+        .statement_to_plan(parsed.statement)
+        .await
+        .map_err(|error| {
+            with_references(
+                error,
+                &references,
+                session.mesh_name(),
+                session.default_schema(),
+            )
+        })?;
+    read_only(&logical)?;
+    shape::check(&logical)?;
+    weight::check(&logical)?;
+    let (logical, parameters) = Parameters::infer(logical, parsed.parameters)?;
+    let schema = physical::declared_schema(&state, &logical)?;
+    let physical = match parameters.count() {
+        0 => Some(physical_query(&mut state, &session, &logical, &schema).await?),
+        _ => None,
+    };
+    let is_ordered = is_ordered(&logical);
+    let plan = Deep::new(
+        Plan {
+            state,
+            caps,
+            logical,
+            physical,
+        },
+        &session,
+    );
+    Ok(PlannedQuery {
+        session,
+        query_id,
+        schema,
+        parameters,
+        is_ordered,
+        plan,
+    })
+}
+
+/// The allow-list once more, on the plan.
+fn read_only(plan: &LogicalPlan) -> Result<()> {
+    let options = SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false);
+    options.verify_plan(plan).map_err(|_| Error::ReadOnly)
+}
+
+/// A value whose parts are nested so deeply that dropping it takes a deep stack.
+pub(crate) struct Deep<T: Send + 'static> {
+    value: Option<T>,
+    shared: Arc<Shared>,
+}
+
+impl<T: Send + 'static> Deep<T> {
+    fn new(value: T, session: &GovernedSession) -> Self {
+        Self {
+            value: Some(value),
+            shared: Arc::clone(session.shared()),
+        }
+    }
+
+    /// The caller is on a deep stack, or passes the value on.
+    fn into_inner(mut self) -> Result<T> {
+        self.value
+            .take()
+            .ok_or_else(|| Error::internal(&"a plan was taken twice"))
+    }
+}
+
+impl<T: Send + 'static> Drop for Deep<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            self.shared.runtime.drop_there(value);
+        }
+    }
+}

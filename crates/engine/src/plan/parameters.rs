@@ -1,0 +1,122 @@
+//! The parameters of a statement: their types, and values for them.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{DataType, Field, Schema, SchemaRef},
+    common::{
+        ParamValues, ScalarValue,
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    },
+    logical_expr::{Expr, LogicalPlan, expr::Placeholder},
+};
+
+use crate::error::{Error, Result, classify};
+
+/// `$1` to `$n`.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    schema: SchemaRef,
+}
+
+impl Parameters {
+    pub(super) fn none() -> Self {
+        Self {
+            schema: Arc::new(Schema::empty()),
+        }
+    }
+
+    /// Finds the types of `count` parameters in `plan`, and makes those that
+    /// cannot be inferred `Utf8` in it.
+    pub(super) fn infer(plan: LogicalPlan, count: usize) -> Result<(LogicalPlan, Self)> {
+        if count == 0 {
+            return Ok((plan, Self::none()));
+        }
+        let mut known = plan.get_parameter_types().map_err(classify)?;
+        for id in counts_of_rows(&plan)? {
+            known.entry(id).or_default().get_or_insert(DataType::Int64);
+        }
+        let fields = (1..=count).map(|number| {
+            let name = format!("${number}");
+            let data_type = match known.get(&name) {
+                Some(Some(DataType::Null)) | Some(None) | None => DataType::Utf8,
+                Some(Some(data_type)) => data_type.clone(),
+            };
+            Field::new(name, data_type, true)
+        });
+        let parameters = Self {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+        };
+        let plan = parameters.type_placeholders(plan)?;
+        Ok((plan, parameters))
+    }
+
+    pub(super) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.schema.fields().len()
+    }
+
+    /// `row`, cast to the parameters' types.
+    pub(super) fn values(&self, row: &[ScalarValue]) -> Result<ParamValues> {
+        if row.len() != self.count() {
+            return Err(Error::invalid(format!(
+                "the statement takes {} parameters, {} were given",
+                self.count(),
+                row.len()
+            )));
+        }
+        let values = self.schema.fields().iter().zip(row).map(|(field, value)| {
+            let wanted = field.data_type();
+            value.cast_to(wanted).map_err(|_| {
+                let given = value.data_type();
+                Error::invalid(format!(
+                    "parameter `{}` is {wanted}: this {given} does not fit",
+                    field.name()
+                ))
+            })
+        });
+        Ok(ParamValues::from(values.collect::<Result<Vec<_>>>()?))
+    }
+
+    fn type_placeholders(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let typed = plan.transform_up_with_subqueries(|plan| {
+            let changed = plan.map_expressions(|expr| {
+                expr.transform_up(|expr| {
+                    let Expr::Placeholder(Placeholder { id, field: None }) = expr else {
+                        return Ok(Transformed::no(expr));
+                    };
+                    let field = self.schema.field_with_name(&id).ok().cloned().map(Arc::new);
+                    Ok(Transformed::yes(Expr::Placeholder(Placeholder {
+                        id,
+                        field,
+                    })))
+                })
+            })?;
+            changed.map_data(LogicalPlan::recompute_schema)
+        });
+        typed.map(|typed| typed.data).map_err(classify)
+    }
+}
+
+/// The parameters of `LIMIT` and `OFFSET`, which the engine does not infer.
+fn counts_of_rows(plan: &LogicalPlan) -> Result<Vec<String>> {
+    let mut ids = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for expr in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                expr.apply(|expr| {
+                    if let Expr::Placeholder(Placeholder { id, .. }) = expr {
+                        ids.push(id.clone());
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(classify)?;
+    Ok(ids)
+}

@@ -1,0 +1,102 @@
+//! From the logical plan to one that runs, verified.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{Schema, SchemaRef},
+    common::config::ConfigNonZeroUsize,
+    execution::{TaskContext, context::SessionState},
+    logical_expr::LogicalPlan,
+    physical_plan::ExecutionPlan,
+};
+
+use super::shape::{capped_calls, constant_bytes};
+use crate::{
+    error::{Error, Result, classify},
+    explain,
+    session::GovernedSession,
+    verify::verify,
+};
+
+/// A plan that can be run, once: operators keep state.
+pub(crate) struct PhysicalQuery {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) context: Arc<TaskContext>,
+    /// How many calls of capped functions share a batch.
+    pub(crate) capped_calls: usize,
+}
+
+/// The schema of `plan` when the types of its expressions are settled.
+pub(super) fn declared_schema(state: &SessionState, plan: &LogicalPlan) -> Result<SchemaRef> {
+    if let LogicalPlan::Explain(_) = plan {
+        return Ok(Arc::clone(plan.schema().inner()));
+    }
+    let analyzed =
+        state
+            .analyzer()
+            .execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+    let analyzed = analyzed.map_err(classify)?;
+    // Metadata of fields is the engine's own affair.
+    let fields = analyzed.schema().fields().iter();
+    let fields = fields.map(|field| field.as_ref().clone().with_metadata(Default::default()));
+    Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// Optimises, plans and verifies `logical`.
+pub(super) async fn physical_query(
+    state: &mut SessionState,
+    session: &GovernedSession,
+    logical: &LogicalPlan,
+    declared: &Schema,
+) -> Result<PhysicalQuery> {
+    let optimized = state.optimize(logical).map_err(classify)?;
+    let inner = explain::explained(&optimized);
+    let capped_calls = capped_calls(inner)?;
+    fit_batches(state, constant_bytes(inner)?);
+    let plan = plan_and_verify(state, session, inner).await?;
+    let plan = if let LogicalPlan::Explain(_) = optimized {
+        explain::plan(state, &optimized).await?
+    } else {
+        plan
+    };
+    if plan.schema().fields().len() != declared.fields().len() {
+        return Err(Error::internal(
+            &"the plan returns other columns than were declared",
+        ));
+    }
+    Ok(PhysicalQuery {
+        plan,
+        context: state.task_ctx(),
+        capped_calls,
+    })
+}
+
+async fn plan_and_verify(
+    state: &SessionState,
+    session: &GovernedSession,
+    optimized: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = state
+        .query_planner()
+        .create_physical_plan(optimized, state)
+        .await
+        .map_err(classify)?;
+    verify(
+        &plan,
+        session.snapshot(),
+        session.principal(),
+        session.now(),
+    )
+    .map_err(|reason| Error::internal(&format!("the verifier refused a plan: {reason}")))?;
+    Ok(plan)
+}
+
+/// A constant is copied for each row of a batch, so large constants make small batches.
+fn fit_batches(state: &mut SessionState, constants: usize) {
+    const ROOM: usize = 64 << 20;
+    let execution = &mut state.config_mut().options_mut().execution;
+    let rows = (ROOM / constants.max(1)).clamp(1, execution.batch_size.get());
+    if let Ok(rows) = ConfigNonZeroUsize::try_new(rows) {
+        execution.batch_size = rows;
+    }
+}

@@ -1,0 +1,168 @@
+//! How large expressions become when projections are put in place of their
+//! columns, which is what pushing a filter down does.
+//!
+//! `SELECT x + x AS x FROM (SELECT x + x AS x FROM (…)) WHERE x > 5` doubles
+//! with every level: forty levels are no more than a screen of SQL.
+
+use std::collections::HashMap;
+
+use datafusion::{
+    common::{
+        Column, DFSchema,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
+    error::DataFusionError,
+    logical_expr::{Expr, LogicalPlan},
+};
+
+use crate::error::{Error, Result, classify};
+
+/// Nodes of one expression.
+const HEAVIEST: u64 = 20_000;
+
+/// Refuses a plan with an expression that grows too large.
+pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
+    weigh(plan).map(|_| ())
+}
+
+/// The weight of every output column of `plan`.
+fn weigh(plan: &LogicalPlan) -> Result<Vec<u64>> {
+    let inputs = plan.inputs();
+    let weights = inputs
+        .iter()
+        .map(|input| weigh(input))
+        .collect::<Result<Vec<_>>>()?;
+    let columns = Columns::new(
+        inputs
+            .iter()
+            .map(|input| input.schema().as_ref())
+            .zip(&weights),
+    );
+    plan.apply_expressions(|expr| {
+        columns
+            .weight(expr)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(classify)?;
+
+    let width = plan.schema().fields().len();
+    let all: Vec<u64> = weights.concat();
+    match plan {
+        LogicalPlan::Projection(projection) => projection
+            .expr
+            .iter()
+            .map(|expr| columns.weight(expr))
+            .collect(),
+        LogicalPlan::Aggregate(aggregate) => {
+            let groups = aggregate.group_expr.iter().map(|expr| columns.weight(expr));
+            let mut weights = groups.collect::<Result<Vec<_>>>()?;
+            weights.resize(width, 1);
+            Ok(weights)
+        }
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Repartition(_)
+        | LogicalPlan::Subquery(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Distinct(_)
+        | LogicalPlan::Window(_)
+        | LogicalPlan::Join(_)
+            if all.len() <= width =>
+        {
+            let mut all = all;
+            // What a window or a mark adds is nothing that is put in place.
+            all.resize(width, 1);
+            Ok(all)
+        }
+        // Wherever columns are not one for one, the heaviest stands for all.
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Repartition(_)
+        | LogicalPlan::Subquery(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Distinct(_)
+        | LogicalPlan::Window(_)
+        | LogicalPlan::Join(_)
+        | LogicalPlan::Union(_)
+        | LogicalPlan::Unnest(_)
+        | LogicalPlan::RecursiveQuery(_)
+        | LogicalPlan::Extension(_)
+        | LogicalPlan::TableScan(_)
+        | LogicalPlan::EmptyRelation(_)
+        | LogicalPlan::Values(_)
+        | LogicalPlan::Explain(_)
+        | LogicalPlan::Analyze(_)
+        | LogicalPlan::Statement(_)
+        | LogicalPlan::Dml(_)
+        | LogicalPlan::Ddl(_)
+        | LogicalPlan::Copy(_)
+        | LogicalPlan::DescribeTable(_) => Ok(vec![all.into_iter().max().unwrap_or(1); width]),
+    }
+}
+
+/// The weights of the columns that a node reads, by name.
+struct Columns(HashMap<Column, u64>);
+
+impl Columns {
+    fn new<'a>(inputs: impl Iterator<Item = (&'a DFSchema, &'a Vec<u64>)>) -> Self {
+        let mut columns = HashMap::new();
+        for (schema, weights) in inputs {
+            for (column, weight) in schema.columns().into_iter().zip(weights) {
+                let heaviest = columns.entry(column).or_insert(*weight);
+                *heaviest = (*heaviest).max(*weight);
+            }
+        }
+        Self(columns)
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all but a column is one part"
+    )]
+    fn weight(&self, expr: &Expr) -> Result<u64> {
+        let mut weight = 0_u64;
+        expr.apply(|expr| {
+            weight = weight.saturating_add(match expr {
+                Expr::Column(column) => self.0.get(column).copied().unwrap_or(1),
+                _ => 1,
+            });
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map_err(classify)?;
+        Self::subqueries(expr)?;
+        if weight > HEAVIEST {
+            return Err(Error::invalid(format!(
+                "an expression of the statement has more than {HEAVIEST} parts when its columns are put in place"
+            )));
+        }
+        Ok(weight)
+    }
+
+    /// Subqueries are plans of their own.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all else holds no plan")]
+    fn subqueries(expr: &Expr) -> Result<()> {
+        let mut checked = Ok(());
+        expr.apply(|expr| {
+            let subquery = match expr {
+                Expr::ScalarSubquery(subquery) => Some(subquery),
+                Expr::Exists(exists) => Some(&exists.subquery),
+                Expr::InSubquery(within) => Some(&within.subquery),
+                Expr::SetComparison(comparison) => Some(&comparison.subquery),
+                _ => None,
+            };
+            if let Some(subquery) = subquery {
+                checked = check(&subquery.subquery);
+            }
+            Ok(if checked.is_ok() {
+                TreeNodeRecursion::Continue
+            } else {
+                TreeNodeRecursion::Stop
+            })
+        })
+        .map_err(classify)?;
+        checked
+    }
+}

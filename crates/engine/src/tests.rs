@@ -1,0 +1,10 @@
+//! The engine over a small mesh of files: `sales.orders` is granted,
+//! `hr.people` is not.
+
+mod caps;
+mod errors;
+mod execution;
+mod limits;
+mod mesh;
+mod parameters;
+mod statements;

@@ -1,0 +1,173 @@
+//! Queries end: by themselves, in time, when cancelled, when dropped.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use uuid::Uuid;
+use weft_policy::PrincipalId;
+
+use super::mesh::Mesh;
+use crate::{EngineConfig, Error, SessionOptions};
+
+const ENDLESS: [&str; 4] = [
+    "WITH RECURSIVE n AS (SELECT 1 AS x UNION ALL SELECT x + 1 - 1 FROM n) SELECT sum(x) FROM n",
+    "SELECT count(*) FROM generate_series(1, 10000000) a(x), generate_series(1, 10000000) b(y) WHERE x + y < 0",
+    "SELECT sum(x * y) FROM generate_series(1, 10000000) a(x) CROSS JOIN generate_series(1, 10000000) b(y)",
+    "SELECT a.x FROM generate_series(1, 10000000) a(x) CROSS JOIN generate_series(1, 10000000) b(y)",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_ends_an_endless_query() {
+    let mesh = Mesh::open().await;
+    for sql in ENDLESS {
+        let options = SessionOptions {
+            statement_timeout: Some(Duration::from_millis(500)),
+            ..Default::default()
+        };
+        let session = mesh.session_with(options).unwrap();
+        let mut query = session.plan(sql).await.unwrap().execute().await.unwrap();
+        let started = Instant::now();
+        let end = loop {
+            match query.next().await {
+                Some(Ok(_)) => {}
+                end => break end,
+            }
+        };
+        assert_eq!(
+            end,
+            Some(Err(Error::DeadlineExceeded(Duration::from_millis(500)))),
+            "{sql}"
+        );
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{sql}: {:?}",
+            started.elapsed()
+        );
+        assert!(query.next().await.is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_its_owner_cancels_a_query() {
+    let mesh = Mesh::open().await;
+    for sql in ENDLESS {
+        let query_id = Uuid::new_v4();
+        let planned = mesh
+            .session()
+            .plan(sql)
+            .await
+            .unwrap()
+            .with_query_id(query_id);
+        let mut query = planned.execute().await.unwrap();
+        assert_eq!(query.query_id(), query_id);
+        assert!(!mesh.engine.cancel(query_id, &PrincipalId::user("bob")));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(mesh.engine.cancel(query_id, &PrincipalId::user("ana")));
+        let end = loop {
+            match query.next().await {
+                Some(Ok(_)) => {}
+                end => break end,
+            }
+        };
+        assert_eq!(end, Some(Err(Error::Cancelled)), "{sql}");
+        drop(query);
+        assert!(!mesh.engine.cancel(query_id, &PrincipalId::user("ana")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handle_cancels_too() {
+    let mesh = Mesh::open().await;
+    let mut query = mesh
+        .session()
+        .plan(ENDLESS[0])
+        .await
+        .unwrap()
+        .execute()
+        .await
+        .unwrap();
+    query.cancel_handle().cancel();
+    assert_eq!(query.next().await, Some(Err(Error::Cancelled)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_stream_stops_the_work() {
+    let mesh = Mesh::open().await;
+    let busy = |mesh: &Mesh| mesh.engine.running_tasks();
+    for sql in ENDLESS {
+        let query = mesh
+            .session()
+            .plan(sql)
+            .await
+            .unwrap()
+            .execute()
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(query);
+        let started = Instant::now();
+        while busy(&mesh) > 0 {
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "{sql}: {} tasks run on",
+                busy(&mesh)
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_limited_without_naming_others() {
+    let mesh = Mesh::with(|config| EngineConfig {
+        memory_limit: 16 << 20,
+        query_memory_limit: 8 << 20,
+        ..config
+    })
+    .await;
+    let sql = "SELECT array_agg(value) FROM generate_series(1, 5000000)";
+    let error = mesh.error(sql).await;
+    assert!(matches!(error, Error::ResourceExhausted(_)), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("the query needs more memory than it may have"),
+        "{error}"
+    );
+    assert_eq!(mesh.rows("SELECT 1").await.unwrap(), ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_declared_schema_is_the_one_of_every_batch() {
+    let mesh = Mesh::open().await;
+    for sql in [
+        "SELECT count(*), sum(id), min(region), avg(id) FROM sales.orders",
+        "SELECT region, count(*) FROM sales.orders GROUP BY region",
+        "SELECT id, row_number() OVER (ORDER BY id) FROM sales.orders",
+        "SELECT 1 AS a UNION ALL SELECT NULL",
+        "SELECT 1 AS a UNION ALL SELECT 2.5",
+        "SELECT o.id, p.id FROM sales.orders o LEFT JOIN sales.orders p ON o.id = p.id + 1",
+        "SELECT [id, 2] AS l, {'a': id} AS s FROM sales.orders",
+        "SELECT DISTINCT region FROM sales.orders",
+        "SELECT coalesce(region, 'x'), CASE WHEN id > 1 THEN 'a' END FROM sales.orders",
+        "SELECT count(*) FROM sales.orders WHERE false",
+    ] {
+        let planned = mesh
+            .session()
+            .plan(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let declared = planned.schema();
+        let mut query = planned.execute().await.unwrap();
+        assert_eq!(query.schema(), declared);
+        while let Some(batch) = query.next().await {
+            assert_eq!(
+                batch
+                    .unwrap_or_else(|error| panic!("{sql}: {error}"))
+                    .schema(),
+                declared,
+                "{sql}"
+            );
+        }
+    }
+}

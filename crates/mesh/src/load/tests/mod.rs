@@ -1,0 +1,9 @@
+//! Whole meshes, sound and broken, from files.
+
+mod contracts;
+mod domains;
+mod fixture;
+mod grants;
+mod meshes;
+mod secrets;
+mod storages;

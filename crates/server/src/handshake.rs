@@ -1,0 +1,100 @@
+//! Handshake: a login, answered with a session bearer.
+//!
+//! Clients disagree about it. Go sends no message and reads the answer's headers
+//! before it closes its side; Java sends one empty message; both put `Basic` or
+//! `Bearer` into the headers. Others send a `BasicAuth` message instead. All find
+//! `authorization: Bearer …` in the headers of the answer, and whoever sent a
+//! message gets one back.
+
+use std::time::Duration;
+
+use arrow_flight::{BasicAuth, HandshakeRequest, HandshakeResponse};
+use bytes::Bytes;
+use chrono::Utc;
+use futures::stream::{self, BoxStream, StreamExt};
+use prost::Message;
+use tonic::metadata::MetadataValue;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::info;
+
+use crate::authenticate::Credentials;
+use crate::service::FlightSql;
+use crate::session::SessionId;
+use crate::status;
+
+/// How long a client may take for its first message.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl FlightSql {
+    /// Verifies credentials and begins a session.
+    pub(crate) async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
+        let (headers, _, mut messages) = request.into_parts();
+        let (credentials, first) = match Credentials::of_headers(&headers)? {
+            Some(credentials) => (credentials, None),
+            None => {
+                let first = first_message(&mut messages).await?;
+                (of_payload(first.as_ref())?, first)
+            }
+        };
+        let snapshot = self.engine.snapshot();
+        let caller = self.gate.verify(&credentials, &headers, &snapshot).await?;
+        let id = caller.principal.id();
+        // A token that comes back for a handshake keeps its session.
+        let session = caller.session.unwrap_or_else(SessionId::new);
+        let bearer = snapshot
+            .policy()
+            .authenticator()
+            .credential_tag(id)
+            .and_then(|tag| self.gate.bearers.mint(id, tag, session, Utc::now()))
+            .ok_or_else(|| status::internal("a session bearer could not be minted"))?;
+        info!(principal = %id, "login");
+
+        let authorization = MetadataValue::try_from(format!("Bearer {bearer}"))
+            .map_err(|_| status::internal("a session bearer is no header"))?;
+        let payload = Bytes::from(bearer);
+        let answer = stream::once(async move {
+            let asked = match first {
+                Some(first) => Some(first),
+                None => first_message(&mut messages).await?,
+            };
+            Ok(asked.map(|request| HandshakeResponse {
+                protocol_version: request.protocol_version,
+                payload,
+            }))
+        })
+        .filter_map(|answer| async { answer.transpose() })
+        .boxed();
+        let mut response = Response::new(answer);
+        response
+            .metadata_mut()
+            .insert("authorization", authorization);
+        session.set_cookie(response.metadata_mut());
+        Ok(response)
+    }
+}
+
+async fn first_message(
+    messages: &mut Streaming<HandshakeRequest>,
+) -> Result<Option<HandshakeRequest>, Status> {
+    tokio::time::timeout(PATIENCE, messages.message())
+        .await
+        .map_err(|_| Status::unauthenticated("the handshake took too long"))?
+}
+
+fn of_payload(message: Option<&HandshakeRequest>) -> Result<Credentials, Status> {
+    message
+        .filter(|message| !message.payload.is_empty())
+        .and_then(|message| BasicAuth::decode(message.payload.clone()).ok())
+        .map(|auth| Credentials::Basic {
+            user: auth.username,
+            password: auth.password,
+        })
+        .ok_or_else(|| {
+            Status::unauthenticated(
+                "no credentials: send `authorization: Basic …` or `Bearer …` with the handshake",
+            )
+        })
+}

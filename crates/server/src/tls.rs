@@ -1,0 +1,24 @@
+//! TLS of the listener: PEM texts in, ALPN `h2` out.
+
+use std::error::Error;
+
+use tonic::transport::{Identity, ServerTlsConfig};
+
+use crate::config::TlsConfig;
+
+/// What tonic serves TLS with; it offers `h2` alone.
+pub(crate) fn server_config(config: &TlsConfig) -> ServerTlsConfig {
+    ServerTlsConfig::new().identity(Identity::from_pem(&config.cert_pem, &config.key_pem))
+}
+
+/// An error with its causes; tonic's own text is only "transport error".
+pub(crate) fn describe(error: &tonic::transport::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
