@@ -124,8 +124,7 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self> {
-        let listen =
-            |kind| signal(kind).map_err(|cause| Error::io("listen for signals", cause));
+        let listen = |kind| signal(kind).map_err(|cause| Error::io("listen for signals", cause));
         Ok(Self {
             hangup: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,

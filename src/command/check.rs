@@ -76,10 +76,7 @@ fn all_faults(report: &LoadReport) -> Vec<Fault> {
 }
 
 fn count(faults: &[Fault]) -> (usize, usize) {
-    let errors = faults
-        .iter()
-        .filter(|fault| fault.is_error())
-        .count();
+    let errors = faults.iter().filter(|fault| fault.is_error()).count();
     (errors, faults.len() - errors)
 }
 

@@ -308,7 +308,7 @@ fn the_demo_answers_three_people() {
     );
     assert!(
         outcome.out.contains(
-            "grant own-region: every column; only rows where region = session.attr('region')"
+            "grant own-region: every column\n      only rows where region = session.attr('region')"
         ),
         "{}",
         outcome.out

@@ -11,5 +11,10 @@
     reason = "tests may fail loudly"
 )]
 
+mod cli;
+mod edges;
+mod object_storage;
+mod protocol;
 mod seal;
+mod support;
 mod upgrade_gate;

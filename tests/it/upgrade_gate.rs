@@ -77,13 +77,26 @@ const REVIEWED: &[(&str, &str, &str, &[&str])] = &[
         "datafusion-session",
         "src/schema.rs",
         "SchemaProvider",
-        &["deregister_table", "owner_name", "register_table", "table", "table_exist", "table_names", "table_type"],
+        &[
+            "deregister_table",
+            "owner_name",
+            "register_table",
+            "table",
+            "table_exist",
+            "table_names",
+            "table_type",
+        ],
     ),
     (
         "datafusion-session",
         "src/catalog.rs",
         "CatalogProvider",
-        &["deregister_schema", "register_schema", "schema", "schema_names"],
+        &[
+            "deregister_schema",
+            "register_schema",
+            "schema",
+            "schema_names",
+        ],
     ),
 ];
 
@@ -91,14 +104,25 @@ const REVIEWED: &[(&str, &str, &str, &[&str])] = &[
 fn traits_of_the_engine_have_no_method_that_nobody_reviewed() {
     let metadata = cargo_metadata::MetadataCommand::new().exec().unwrap();
     for (package, file, name, reviewed) in REVIEWED {
-        let manifest = metadata.packages.iter().find(|p| p.name.as_str() == *package).unwrap();
-        let source = PathBuf::from(&manifest.manifest_path).parent().unwrap().join(file);
+        let manifest = metadata
+            .packages
+            .iter()
+            .find(|p| p.name.as_str() == *package)
+            .unwrap();
+        let source = PathBuf::from(&manifest.manifest_path)
+            .parent()
+            .unwrap()
+            .join(file);
         let source = std::fs::read_to_string(source).unwrap();
         let found = methods(&source, name);
         let reviewed: BTreeSet<String> = reviewed.iter().map(|m| (*m).to_owned()).collect();
         assert!(found.len() > 3, "cannot read trait `{name}`");
         let unread: Vec<_> = found.difference(&reviewed).collect();
-        assert!(unread.is_empty(), "`{name}` of {package} {} has new methods: {unread:?}", manifest.version);
+        assert!(
+            unread.is_empty(),
+            "`{name}` of {package} {} has new methods: {unread:?}",
+            manifest.version
+        );
     }
 }
 

@@ -25,7 +25,11 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    faults
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What is wrong with a data source.
@@ -52,10 +56,18 @@ pub struct SourceError {
 
 impl SourceError {
     /// Logs `detail` under a new reference.
-    pub(crate) fn report(table: &TableId, kind: SourceErrorKind, detail: &dyn fmt::Display) -> Self {
+    pub(crate) fn report(
+        table: &TableId,
+        kind: SourceErrorKind,
+        detail: &dyn fmt::Display,
+    ) -> Self {
         let reference = Uuid::new_v4();
         tracing::error!(%reference, %table, ?kind, %detail, "data source failed");
-        Self { table: table.to_string(), kind, reference }
+        Self {
+            table: table.to_string(),
+            kind,
+            reference,
+        }
     }
 
     /// The source error that `error` carries, however deeply.
@@ -75,7 +87,11 @@ impl SourceError {
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "data source of `{}` failed, ref {}", self.table, self.reference)
+        write!(
+            f,
+            "data source of `{}` failed, ref {}",
+            self.table, self.reference
+        )
     }
 }
 
@@ -97,7 +113,9 @@ pub(crate) fn redact(table: &TableId, error: DataFusionError) -> DataFusionError
     if let DataFusionError::ResourcesExhausted(_) = error.find_root() {
         // Its text lists the operators of others.
         tracing::warn!(%table, %error, "no memory left for a scan");
-        return DataFusionError::ResourcesExhausted(format!("no memory left while reading `{table}`"));
+        return DataFusionError::ResourcesExhausted(format!(
+            "no memory left while reading `{table}`"
+        ));
     }
     if SourceError::find(&error).is_some() {
         return unwrapped(error);
@@ -109,7 +127,11 @@ pub(crate) fn redact(table: &TableId, error: DataFusionError) -> DataFusionError
 /// A source error without the context that operators put around it.
 fn unwrapped(error: DataFusionError) -> DataFusionError {
     match SourceError::find(&error) {
-        Some(SourceError { table, kind, reference }) => DataFusionError::External(Box::new(SourceError {
+        Some(SourceError {
+            table,
+            kind,
+            reference,
+        }) => DataFusionError::External(Box::new(SourceError {
             table: table.clone(),
             kind: *kind,
             reference: *reference,
@@ -127,8 +149,15 @@ fn classify(error: &DataFusionError) -> SourceErrorKind {
             return SourceErrorKind::Schema;
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
-            let changed = matches!(store, StoreError::Precondition { .. } | StoreError::NotFound { .. });
-            return if changed { SourceErrorKind::Changed } else { SourceErrorKind::Unavailable };
+            let changed = matches!(
+                store,
+                StoreError::Precondition { .. } | StoreError::NotFound { .. }
+            );
+            return if changed {
+                SourceErrorKind::Changed
+            } else {
+                SourceErrorKind::Unavailable
+            };
         }
     }
     let text = error.to_string();
@@ -143,7 +172,9 @@ fn classify(error: &DataFusionError) -> SourceErrorKind {
 
 /// `error` and what it wraps, outermost first.
 fn causes<'a>(error: &'a DataFusionError) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error as &(dyn StdError + 'static)), |cause| inner(*cause))
+    std::iter::successors(Some(error as &(dyn StdError + 'static)), |cause| {
+        inner(*cause)
+    })
 }
 
 fn inner<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
@@ -153,7 +184,9 @@ fn inner<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
         Some(DataFusionError::ArrowError(inner, _)) => return Some(inner.as_ref()),
         Some(DataFusionError::ParquetError(inner)) => return Some(inner.as_ref()),
         Some(DataFusionError::ObjectStore(inner)) => return Some(inner.as_ref()),
-        Some(DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner)) => return Some(inner.as_ref()),
+        Some(DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner)) => {
+            return Some(inner.as_ref());
+        }
         Some(DataFusionError::Shared(inner)) => return Some(inner.as_ref()),
         Some(DataFusionError::Collection(all)) => return all.first().map(|first| first as _),
         Some(_) | None => {}

@@ -1,6 +1,5 @@
 //! The mesh at one moment: manifests, policy and data as one immutable value.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,8 +35,6 @@ pub struct MeshSnapshot {
     governance: Arc<Governance>,
     store: Arc<MeshStore>,
     products: Vec<Arc<ProductTable>>,
-    /// By domain and SQL name, `orders` and `orders@2`: a place in `products`.
-    names: Arc<HashMap<String, HashMap<String, usize>>>,
 }
 
 /// What the manifests say, apart from data.
@@ -56,12 +53,12 @@ impl MeshSnapshot {
         store: MeshStore,
         products: Vec<Arc<ProductTable>>,
     ) -> Self {
-        let mut names: HashMap<String, HashMap<String, usize>> = HashMap::new();
-        for (place, product) in products.iter().enumerate() {
-            let domain = names.entry(product.id().domain.to_string()).or_default();
-            domain.extend(product.table().sql_names().into_iter().map(|name| (name, place)));
+        Self {
+            epoch,
+            governance: Arc::new(governance),
+            store: Arc::new(store),
+            products,
         }
-        Self { epoch, governance: Arc::new(governance), store: Arc::new(store), products, names: Arc::new(names) }
     }
 
     /// The same mesh with newer data.
@@ -71,7 +68,6 @@ impl MeshSnapshot {
             governance: Arc::clone(&self.governance),
             store: Arc::clone(&self.store),
             products,
-            names: Arc::clone(&self.names),
         }
     }
 
@@ -100,12 +96,18 @@ impl MeshSnapshot {
 
     /// Requests to each storage (`sales.lake`) since it was opened.
     pub fn storage_requests(&self) -> Vec<(String, StorageRequests)> {
-        self.store.storages().map(|storage| (storage.key().to_string(), storage.requests())).collect()
+        self.store
+            .storages()
+            .map(|storage| (storage.key().to_string(), storage.requests()))
+            .collect()
     }
 
     /// Tables whose last refresh failed, or that have never been listed.
     pub fn stale_tables(&self) -> impl Iterator<Item = &TableId> {
-        self.products.iter().filter(|p| p.is_stale() || p.data().is_err()).map(|p| p.id())
+        self.products
+            .iter()
+            .filter(|p| p.is_stale() || p.data().is_err())
+            .map(|p| p.id())
     }
 
     pub(crate) fn mask_keys(&self) -> &Arc<MaskKeys> {
@@ -122,8 +124,11 @@ impl MeshSnapshot {
     }
 
     /// The table that SQL calls `domain.sql_name`.
+    #[cfg(test)]
     pub(crate) fn table(&self, domain: &str, sql_name: &str) -> Option<&Arc<ProductTable>> {
-        self.products.get(*self.names.get(domain)?.get(sql_name)?)
+        self.products
+            .iter()
+            .find(|p| p.id().domain.as_str() == domain && p.table().is_called(sql_name))
     }
 
     pub(crate) fn product(&self, id: &TableId) -> Option<&Arc<ProductTable>> {
@@ -132,7 +137,8 @@ impl MeshSnapshot {
 
     /// Whether this very listing of a table is this snapshot's.
     pub(crate) fn holds(&self, product: &Arc<ProductTable>) -> bool {
-        self.product(product.id()).is_some_and(|own| Arc::ptr_eq(own, product))
+        self.product(product.id())
+            .is_some_and(|own| Arc::ptr_eq(own, product))
     }
 }
 

@@ -21,7 +21,7 @@ const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
 const REFRESH: Duration = Duration::from_secs(30);
 /// Wide enough for a name, narrow enough for a hash not to fill the screen.
-const MAX_CELL: usize = 26;
+const MAX_CELL: usize = 28;
 
 const QUESTION: &str = include_str!("late_parcels.sql");
 /// The tables that the question joins.
@@ -40,18 +40,18 @@ struct Person {
 const PEOPLE: [Person; 3] = [
     Person {
         login: "ana",
-        who: "sells in Europe",
-        look_for: "Europe's orders to the cent; of other regions only the large ones, in steps of a thousand. \
-                   Customers are countable, but not known.",
+        who: "who sells in Europe",
+        look_for: "Europe's orders to the cent; of other regions only the large ones, in steps of a thousand.\n\
+                   Customers can be counted and joined, but not known.",
     },
     Person {
         login: "ben",
-        who: "answers customers",
-        look_for: "Names and addresses, because he has to write to them. Amounts only in steps of a hundred.",
+        who: "who answers customers",
+        look_for: "Names and addresses, because he has to write to them. Amounts in steps of a hundred.",
     },
     Person {
         login: "carla",
-        who: "keeps the books",
+        who: "who keeps the books",
         look_for: "Every amount to the cent, and no person behind it.",
     },
 ];
@@ -161,10 +161,10 @@ async fn ask(person: &Person, url: &str, snapshot: &weft_catalog::MeshSnapshot) 
     table.extend(encoder.tail()?);
 
     output::line(format_args!(
-        "━━ {}, who {} {}\n",
+        "━━ {}, {} ━━ {}\n",
         person.login,
         person.who,
-        "━".repeat(40)
+        reasons::principal(snapshot, person.login)?
     ))?;
     format::write(&table)?;
     output::line(format_args!("\n{}\n\nWhy:", person.look_for))?;

@@ -1,11 +1,12 @@
 //! A decision, told from the grants that made it.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use chrono::Utc;
 use weft_catalog::MeshSnapshot;
 use weft_mesh::{ColumnSelection, Domain, Format, GrantManifest, Spanned};
-use weft_policy::{Access, PrincipalId};
+use weft_policy::{Access, Principal, PrincipalId};
 
 use crate::error::{Error, Result};
 
@@ -28,6 +29,32 @@ pub(super) fn domains(snapshot: &MeshSnapshot) -> String {
     text
 }
 
+/// What the mesh knows of `login`: groups and attributes, which grants refer to.
+pub(super) fn principal(snapshot: &MeshSnapshot, login: &str) -> Result<String> {
+    let principal = find(snapshot, login)?;
+    let groups = principal
+        .groups()
+        .iter()
+        .map(|group| format!("group {group}"));
+    let attributes = principal
+        .attributes()
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"));
+    Ok(groups.chain(attributes).collect::<Vec<_>>().join(", "))
+}
+
+fn find(snapshot: &MeshSnapshot, login: &str) -> Result<Arc<Principal>> {
+    snapshot
+        .policy()
+        .authenticator()
+        .principal(&PrincipalId::user(login))
+        .ok_or_else(|| unknown(login))
+}
+
+fn unknown(what: &str) -> Error {
+    Error::Failed(format!("the demo mesh has no `{what}`"))
+}
+
 /// Why `login` sees of `domain.table` what it sees.
 pub(super) fn of(
     snapshot: &MeshSnapshot,
@@ -35,13 +62,7 @@ pub(super) fn of(
     domain: &str,
     table: &str,
 ) -> Result<String> {
-    let unknown = |what: &str| Error::Failed(format!("the demo mesh has no `{what}`"));
-    let id = PrincipalId::user(login);
-    let principal = snapshot
-        .policy()
-        .authenticator()
-        .principal(&id)
-        .ok_or_else(|| unknown(login))?;
+    let principal = find(snapshot, login)?;
     let domain = snapshot
         .domains()
         .find(|candidate| candidate.name.as_str() == domain)
@@ -57,11 +78,11 @@ pub(super) fn of(
 
     let mut text = format!("  {}.{table}", domain.name);
     match access {
-        Access::Denied(_) => text.push_str("\n      no grant: for them this table does not exist"),
+        Access::Denied(_) => text.push_str("\n    no grant: for them this table does not exist"),
         Access::Granted(access) => {
             for reason in &access.grants {
                 let grant = named(domain, &reason.grant).ok_or_else(|| unknown(&reason.grant))?;
-                let _ = write!(text, "\n      grant {}: {}", reason.grant, describe(grant));
+                let _ = write!(text, "\n    grant {}: {}", reason.grant, describe(grant));
             }
         }
     }
@@ -90,10 +111,10 @@ fn describe(grant: &GrantManifest) -> String {
         ColumnSelection::Tags(tags) => format!("the columns tagged {}", names(tags)),
     };
     for (column, mask) in &grant.masks {
-        let _ = write!(text, "; {} as {}", column.value, mask.value);
+        let _ = write!(text, "\n      {} as {}", column.value, mask.value);
     }
     if let Some(rows) = &grant.rows {
-        let _ = write!(text, "; only rows where {}", rows.value);
+        let _ = write!(text, "\n      only rows where {}", rows.value);
     }
     text
 }

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 use datafusion::prelude::SessionConfig;
 
-use super::fixture::{Fixture, Format, observe};
+use super::fixture::{Fixture, Format, lines, observe};
+use crate::support::TestServer;
 
 /// Queries in which a hidden row could make itself heard. `t` is the table.
 const QUERIES: &[&str] = &[
@@ -69,7 +70,9 @@ const QUERIES: &[&str] = &[
 
 fn settings() -> [(&'static str, SessionConfig); 3] {
     let config = |pushdown, reorder, partitions, batch| {
-        let mut config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(batch);
+        let mut config = SessionConfig::new()
+            .with_target_partitions(partitions)
+            .with_batch_size(batch);
         config.options_mut().execution.parquet.pushdown_filters = pushdown;
         config.options_mut().execution.parquet.reorder_filters = reorder;
         config
@@ -113,9 +116,12 @@ async fn a_seal_shows_what_the_authorised_copy_shows_and_a_view_leaks() {
                     for sql in QUERIES {
                         let expected = observe(&copy, sql).await;
                         let seen = observe(&governed, sql).await;
-                        let case = format!("{format:?}, {hidden} % hidden, {policy}, {setting}: {sql}");
+                        let case =
+                            format!("{format:?}, {hidden} % hidden, {policy}, {setting}: {sql}");
                         if !agree(&seen, &expected, sql) {
-                            leaks.push(format!("{case}\n  expected {expected:.200?}\n  seen {seen:.200?}"));
+                            leaks.push(format!(
+                                "{case}\n  expected {expected:.200?}\n  seen {seen:.200?}"
+                            ));
                         }
                         let leaking = (format!("{format:?}"), setting);
                         if !leaks_of_views.contains(&leaking)
@@ -128,14 +134,29 @@ async fn a_seal_shows_what_the_authorised_copy_shows_and_a_view_leaks() {
             }
         }
     }
-    assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
+    assert!(
+        leaks.is_empty(),
+        "{} leaks:\n{}",
+        leaks.len(),
+        leaks.join("\n")
+    );
     for (setting, _) in settings() {
-        assert!(leaks_of_views.contains(&("Csv".to_owned(), setting)), "the detector is blind: {leaks_of_views:?}");
+        assert!(
+            leaks_of_views.contains(&("Csv".to_owned(), setting)),
+            "the detector is blind: {leaks_of_views:?}"
+        );
     }
-    assert!(leaks_of_views.contains(&("Parquet".to_owned(), "default")), "the detector is blind: {leaks_of_views:?}");
+    assert!(
+        leaks_of_views.contains(&("Parquet".to_owned(), "default")),
+        "the detector is blind: {leaks_of_views:?}"
+    );
 }
 
-fn agree(seen: &Result<Vec<String>, String>, expected: &Result<Vec<String>, String>, sql: &str) -> bool {
+fn agree(
+    seen: &Result<Vec<String>, String>,
+    expected: &Result<Vec<String>, String>,
+    sql: &str,
+) -> bool {
     match (seen, expected) {
         (Ok(seen), Ok(expected)) if has_one_answer(sql) => seen == expected,
         (Ok(seen), Ok(expected)) => seen.len() == expected.len(),

@@ -21,10 +21,6 @@ pub(crate) struct TestClient {
     headers: Vec<(String, String)>,
 }
 
-/// The text of an `authorization` header.
-#[derive(Clone, Debug)]
-pub(crate) struct Bearer(pub(crate) String);
-
 impl TestClient {
     pub(crate) fn basic(channel: Channel, user: &str, password: &str) -> Self {
         let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));

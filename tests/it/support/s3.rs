@@ -4,9 +4,10 @@
 //! and ETags in listings.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -60,7 +61,8 @@ pub(crate) enum Operation {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) operation: Operation,
-    pub(crate) bucket: String,
+    /// `bucket/key`, of a listing `bucket/prefix`.
+    pub(crate) place: String,
     pub(crate) key_id: String,
 }
 
@@ -83,7 +85,7 @@ pub(crate) enum Fault {
 
 /// A running server; it ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct S3Server {
+pub(crate) struct TestS3 {
     address: SocketAddr,
     root: TempDir,
     shared: Arc<Shared>,
@@ -92,7 +94,7 @@ pub(crate) struct S3Server {
     runtime: Option<Runtime>,
 }
 
-impl S3Server {
+impl TestS3 {
     /// Starts on a free port of this machine with `buckets`, and `keys` that reach into them.
     pub(crate) fn start(buckets: &[&str], keys: &[Key]) -> Self {
         let root = TempDir::new().unwrap();
@@ -127,6 +129,28 @@ impl S3Server {
     /// `http://127.0.0.1:port`
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub(crate) fn buckets(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.starts_with('.')).collect()
+    }
+
+    /// Gives every object of every bucket one time of change.
+    pub(crate) fn set_equal_times(&self) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let mut folders = vec![self.root.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    File::open(path).unwrap().set_modified(time).unwrap();
+                }
+            }
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -255,7 +279,7 @@ impl S3Server {
     }
 }
 
-impl Drop for S3Server {
+impl Drop for TestS3 {
     fn drop(&mut self) {
         self.kill();
     }
@@ -315,17 +339,17 @@ impl S3Access for Guard {
             "HeadObject" => Operation::Head,
             _ => Operation::Other,
         };
-        let (bucket, place) = match cx.s3_path() {
-            S3Path::Root => (String::new(), String::new()),
-            S3Path::Bucket { bucket } => (bucket.to_string(), format!("{bucket}/")),
-            S3Path::Object { bucket, key } => (bucket.to_string(), format!("{bucket}/{key}")),
+        let place = match cx.s3_path() {
+            S3Path::Root => String::new(),
+            S3Path::Bucket { bucket } => format!("{bucket}/"),
+            S3Path::Object { bucket, key } => format!("{bucket}/{key}"),
         };
         if key.id != OWNER.id {
-            let key_id = key.id.to_owned();
+            let prefix = listed_prefix(cx.uri().query().unwrap_or_default());
             self.0.log.lock().unwrap().push(Request {
                 operation,
-                bucket,
-                key_id,
+                place: format!("{place}{prefix}"),
+                key_id: key.id.to_owned(),
             });
             let (fault, delay) = self.0.next_fault(operation);
             tokio::time::sleep(delay).await;
@@ -360,6 +384,13 @@ impl S3Access for Guard {
             _ => Err(s3_error!(AccessDenied)),
         }
     }
+}
+
+fn listed_prefix(query: &str) -> String {
+    let prefix = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("prefix="));
+    prefix.unwrap_or_default().replace("%2F", "/")
 }
 
 fn may(key: &Key, place: &str) -> bool {

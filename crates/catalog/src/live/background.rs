@@ -48,13 +48,18 @@ async fn watch_manifests(live: Weak<LiveMesh>) {
     let mut loaded = Instant::now();
     loop {
         let Some(mesh) = live.upgrade() else { return };
-        let (files, may_heal) = {
+        let (files, may_heal, missed) = {
             let known = mesh.known.lock().await;
-            (known.files.clone(), known.may_heal())
+            // At first: what changed since the mesh was opened.
+            (
+                known.files.clone(),
+                known.may_heal(),
+                seen.is_none() && known.is_outdated(),
+            )
         };
         watch.follow(&files);
         let looks = looks_of(&files).await;
-        let changed = seen.as_ref().is_some_and(|seen| *seen != looks);
+        let changed = missed || seen.as_ref().is_some_and(|seen| *seen != looks);
         let again = may_heal && loaded.elapsed() >= mesh.config.refresh;
         if changed || again {
             settle(&woken).await;
@@ -63,7 +68,11 @@ async fn watch_manifests(live: Weak<LiveMesh>) {
             let _ = mesh.reload().await;
             loaded = Instant::now();
             let followed = mesh.known.lock().await.files.clone();
-            seen = Some(if followed == files { looks } else { looks_of(&followed).await });
+            seen = Some(if followed == files {
+                looks
+            } else {
+                looks_of(&followed).await
+            });
             continue;
         }
         seen = Some(looks);
@@ -85,7 +94,11 @@ async fn looks_of(files: &[PathBuf]) -> Vec<Option<(u64, SystemTime)>> {
     let looks = move || {
         files
             .iter()
-            .map(|file| std::fs::metadata(file).and_then(|m| Ok((m.len(), m.modified()?))).ok())
+            .map(|file| {
+                std::fs::metadata(file)
+                    .and_then(|m| Ok((m.len(), m.modified()?)))
+                    .ok()
+            })
             .collect()
     };
     SpawnedTask::spawn_blocking(looks).await.unwrap_or_default()
@@ -105,14 +118,27 @@ impl Watch {
                 woken.notify_one();
             }
         });
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "manifests are polled, not watched")).ok();
-        Self { watcher, folders: HashSet::new() }
+        let watcher = watcher
+            .inspect_err(|error| tracing::warn!(%error, "manifests are polled, not watched"))
+            .ok();
+        Self {
+            watcher,
+            folders: HashSet::new(),
+        }
     }
 
     /// Folders rather than files: an editor replaces a file by another of its name.
     fn follow(&mut self, files: &[PathBuf]) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let folder = |file: &PathBuf| if file.is_dir() { Some(file.clone()) } else { file.parent().map(Path::to_owned) };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let folder = |file: &PathBuf| {
+            if file.is_dir() {
+                Some(file.clone())
+            } else {
+                file.parent().map(Path::to_owned)
+            }
+        };
         let wanted: HashSet<PathBuf> = files.iter().filter_map(folder).collect();
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
@@ -136,7 +162,10 @@ async fn poll_storages(live: Weak<LiveMesh>) {
         for storage in snapshot.store().storages() {
             let poller = match pollers.remove(storage.key()) {
                 Some(poller) if Arc::ptr_eq(&poller.0, storage) => poller,
-                _ => (Arc::clone(storage), SpawnedTask::spawn(poll(Weak::clone(&live), Arc::clone(storage)))),
+                _ => (
+                    Arc::clone(storage),
+                    SpawnedTask::spawn(poll(Weak::clone(&live), Arc::clone(storage))),
+                ),
             };
             next.insert(storage.key().clone(), poller);
         }
@@ -152,11 +181,19 @@ async fn poll(live: Weak<LiveMesh>, storage: Arc<Storage>) {
     let mut pause = BREATH;
     loop {
         let Some(mesh) = live.upgrade() else { return };
-        let waiting = mesh.snapshot().products().iter().any(|t| Arc::ptr_eq(t.storage(), &storage) && t.data().is_err());
+        let waiting = mesh
+            .snapshot()
+            .products()
+            .iter()
+            .any(|t| Arc::ptr_eq(t.storage(), &storage) && t.data().is_err());
         let refresh = mesh.config.refresh;
         drop(mesh);
         // A table that was never listed is tried again sooner, but less and less often.
-        let wait = if waiting { pause.min(refresh) } else { jittered(refresh) };
+        let wait = if waiting {
+            pause.min(refresh)
+        } else {
+            jittered(refresh)
+        };
         pause = if waiting { pause * 2 } else { BREATH };
         if timeout(wait, storage.reported_stale()).await.is_ok() {
             sleep(BREATH.min(refresh)).await;

@@ -8,16 +8,14 @@ use std::sync::Arc;
 
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::cache::cache_manager::CacheManager;
-use weft_mesh::{Column, Domain, Fault, LoadReport, Mesh, Secret, SecretRef, Table};
+use weft_mesh::{Domain, Fault, LoadReport, Mesh, Secret, SecretRef};
 use weft_policy::{Authenticator, DomainPolicy, PolicySnapshot};
 
-use super::refresh::list_tables;
+use super::tables::open_tables;
 use super::{CatalogConfig, ReloadReport};
 use crate::error::{Error, Result};
 use crate::mask::MaskKeys;
 use crate::mesh_snapshot::{Epoch, Governance, MeshSnapshot};
-use crate::product::ProductTable;
-use crate::store::{MeshStore, Storage, StorageKey};
 
 /// Loads of manifests that change while they are read, before we take what we have.
 const ATTEMPTS: usize = 4;
@@ -40,6 +38,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether the manifests are not what they were when they were loaded.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.fingerprint != Some(fingerprint_of(&self.files))
+    }
+
     /// Whether a load without any change of manifests may end better: a fault
     /// can lie in what they name, a folder that is not there yet.
     pub(super) fn may_heal(&self) -> bool {
@@ -64,8 +67,15 @@ pub(super) async fn assemble(
     previous: Option<&MeshSnapshot>,
 ) -> Result<(MeshSnapshot, ReloadReport)> {
     let (path, files) = (manifest.to_owned(), known.files.clone());
-    let loaded = SpawnedTask::spawn_blocking(move || Loaded::read(&path, files)).await.map_err(joined)?;
-    let Loaded { report, policies, authenticator, fingerprint } = loaded;
+    let loaded = SpawnedTask::spawn_blocking(move || Loaded::read(&path, files))
+        .await
+        .map_err(joined)?;
+    let Loaded {
+        report,
+        policies,
+        authenticator,
+        fingerprint,
+    } = loaded;
     known.files.clone_from(&report.files);
     let mut faults = report.faults;
     let Some((mesh, (authenticator, unresolved))) = report.mesh.zip(authenticator) else {
@@ -85,7 +95,10 @@ pub(super) async fn assemble(
         let fresh = match (load.domain, policy) {
             (Some(domain), Some(Ok(policy))) => {
                 faults.extend(policy.warnings(chrono::Utc::now()));
-                Some(Good { domain, policy: Arc::new(policy) })
+                Some(Good {
+                    domain,
+                    policy: Arc::new(policy),
+                })
             }
             (_, Some(Err(wrong))) => {
                 faults.extend(wrong);
@@ -114,18 +127,21 @@ pub(super) async fn assemble(
         good.insert(load.manifest, domain.clone());
         served.push(domain);
     }
-    faults.sort_by(|a, b| (&a.span.file, a.span.line, a.span.column).cmp(&(&b.span.file, b.span.line, b.span.column)));
+    faults.sort_by(|a, b| {
+        (&a.span.file, a.span.line, a.span.column).cmp(&(&b.span.file, b.span.line, b.span.column))
+    });
     faults.dedup_by(|a, b| a.to_string() == b.to_string());
     known.say(&faults, &kept, &absent);
 
-    let unchanged = fingerprint.is_some() && fingerprint == known.fingerprint && faulty == known.faulty;
+    let unchanged =
+        fingerprint.is_some() && fingerprint == known.fingerprint && faulty == known.faulty;
     let epoch = match previous {
         Some(previous) if unchanged => previous.epoch(),
         Some(previous) => previous.epoch().next(),
         None => Epoch(1),
     };
     let domains: Vec<Arc<Domain>> = served.iter().map(|good| Arc::clone(&good.domain)).collect();
-    let (store, products) = open_tables(&domains, caches, config, previous).await?;
+    let (store, products) = open_tables(&domains, caches, config, previous).await;
     let governance = Governance {
         mesh_name: mesh.name.to_string(),
         policy: PolicySnapshot::new(authenticator, served.into_iter().map(|good| good.policy)),
@@ -136,12 +152,23 @@ pub(super) async fn assemble(
     known.good = good;
     known.fingerprint = fingerprint;
     known.faulty = faulty;
-    let report = ReloadReport { epoch, applied: true, faults, kept, absent };
-    Ok((MeshSnapshot::new(epoch, governance, store, products), report))
+    let report = ReloadReport {
+        epoch,
+        applied: true,
+        faults,
+        kept,
+        absent,
+    };
+    Ok((
+        MeshSnapshot::new(epoch, governance, store, products),
+        report,
+    ))
 }
 
 fn joined(error: tokio::task::JoinError) -> Error {
-    Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(Box::new(error)))
+    Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(Box::new(
+        error,
+    )))
 }
 
 impl Known {
@@ -159,7 +186,10 @@ impl Known {
             }
         }
         for domain in kept {
-            tracing::error!(domain, "manifests have faults: the last good version stays in force");
+            tracing::error!(
+                domain,
+                "manifests have faults: the last good version stays in force"
+            );
         }
         for manifest in absent {
             tracing::error!(manifest = %manifest.display(), "domain is not served");
@@ -195,9 +225,21 @@ impl Loaded {
             }
             files = report.files;
         };
-        let policies = report.domains.iter().map(|load| load.domain.as_deref().map(DomainPolicy::compile)).collect();
-        let authenticator = report.mesh.as_ref().map(|mesh| Authenticator::resolve(&mesh.identity));
-        Self { report, policies, authenticator, fingerprint }
+        let policies = report
+            .domains
+            .iter()
+            .map(|load| load.domain.as_deref().map(DomainPolicy::compile))
+            .collect();
+        let authenticator = report
+            .mesh
+            .as_ref()
+            .map(|mesh| Authenticator::resolve(&mesh.identity));
+        Self {
+            report,
+            policies,
+            authenticator,
+            fingerprint,
+        }
     }
 }
 
@@ -216,94 +258,20 @@ fn resolve_secret(mesh: &Mesh, known: &mut Known) -> Result<Arc<Secret>> {
     match &mesh.secret {
         Some(reference) => named_secret(reference),
         None => Ok(Arc::clone(known.generated.get_or_insert_with(|| {
-            tracing::warn!("the mesh names no `secret`: hash masks and handles change with every start");
+            tracing::warn!(
+                "the mesh names no `secret`: hash masks and handles change with every start"
+            );
             let random: [u8; 32] = rand::random();
-            Arc::new(Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect()))
+            Arc::new(Secret::new(
+                random.iter().map(|byte| format!("{byte:02x}")).collect(),
+            ))
         }))),
     }
 }
 
 fn named_secret(reference: &SecretRef) -> Result<Arc<Secret>> {
-    reference.resolve().map(Arc::new).map_err(|e| Error::Secret(e.to_string()))
-}
-
-/// Storages and tables of `domains`; what `previous` has of them is reused, new
-/// tables are listed for as long as `start_wait` allows.
-async fn open_tables(
-    domains: &[Arc<Domain>],
-    caches: &Arc<CacheManager>,
-    config: &CatalogConfig,
-    previous: Option<&MeshSnapshot>,
-) -> Result<(MeshStore, Vec<Arc<ProductTable>>)> {
-    let mut storages = HashMap::new();
-    for domain in domains {
-        for manifest in &domain.storages {
-            let key = StorageKey { domain: domain.name.to_string(), storage: manifest.name.to_string() };
-            let existing = previous.and_then(|p| p.store().storage(&key)).filter(|s| s.is_current(manifest));
-            let storage = existing.map_or_else(|| Arc::new(Storage::open(key.clone(), manifest)), Arc::clone);
-            storages.insert(key, storage);
-        }
-    }
-    let mut products = Vec::new();
-    for domain in domains {
-        for table in &domain.tables {
-            let key = StorageKey { domain: domain.name.to_string(), storage: table.source.storage.to_string() };
-            let Some(storage) = storages.get(&key) else { continue };
-            let old = previous.and_then(|p| p.product(&table.id(&domain.name)));
-            products.push(product(domain, table, storage, caches, old)?);
-        }
-    }
-    let store = MeshStore::new(storages.into_values());
-    let new = products.iter().filter(|p| p.is_unlisted());
-    match tokio::time::timeout(config.start_wait, list_tables(&store, new)).await {
-        Ok(listed) => {
-            for table in &mut products {
-                if let Some((_, new)) = listed.iter().find(|(old, _)| Arc::ptr_eq(old, table)) {
-                    *table = Arc::clone(new);
-                }
-            }
-        }
-        Err(_) => tracing::warn!(waited = ?config.start_wait, "some tables are not listed yet and unavailable until then"),
-    }
-    Ok((store, products))
-}
-
-fn product(
-    domain: &Domain,
-    table: &Table,
-    storage: &Arc<Storage>,
-    caches: &Arc<CacheManager>,
-    old: Option<&Arc<ProductTable>>,
-) -> Result<Arc<ProductTable>> {
-    let old = old.filter(|old| Arc::ptr_eq(old.storage(), storage) && reads_alike(old.table(), table));
-    if let Some(old) = old
-        && is_same(old.table(), table)
-    {
-        return Ok(Arc::clone(old));
-    }
-    let id = table.id(&domain.name);
-    let new = ProductTable::unlisted(id, Arc::new(table.clone()), Arc::clone(storage), Arc::clone(caches))?;
-    Ok(Arc::new(match old {
-        // Only words have changed: the files and their values are the same.
-        Some(old) => new.with_data(old.data().cloned().map_err(Clone::clone)),
-        None => new,
-    }))
-}
-
-/// Whether two versions of a contract read the same files the same way.
-fn reads_alike(a: &Table, b: &Table) -> bool {
-    let stored = |c: &Column| (c.name.clone(), c.physical_name.clone(), c.data_type.clone(), c.required, c.partition);
-    a.source.format == b.source.format
-        && a.source.location == b.source.location
-        && a.columns.iter().map(stored).eq(b.columns.iter().map(stored))
-}
-
-/// Whether two versions of a contract differ in nothing but where they stand.
-fn is_same(a: &Table, b: &Table) -> bool {
-    let unplaced = |c: &Column| Column { span: weft_mesh::Span::of_file(""), ..c.clone() };
-    a.newest == b.newest
-        && a.status == b.status
-        && a.description == b.description
-        && a.tags == b.tags
-        && a.columns.iter().map(unplaced).eq(b.columns.iter().map(unplaced))
+    reference
+        .resolve()
+        .map(Arc::new)
+        .map_err(|e| Error::Secret(e.to_string()))
 }

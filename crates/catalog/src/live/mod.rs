@@ -7,6 +7,7 @@
 mod background;
 mod load;
 mod refresh;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ pub struct CatalogConfig {
     /// Between two listings of a storage; about, so that storages do not keep step.
     pub refresh: Duration,
     /// How long new tables may take to be listed before they are served
-    /// unlisted; the listing goes on in the background.
+    /// unlisted; they are then listed in the background. Zero waits for none.
     pub start_wait: Duration,
     /// How often manifests are looked at where the system reports no changes.
     pub manifest_poll: Duration,
@@ -117,7 +118,15 @@ impl LiveMesh {
     pub async fn reload(&self) -> ReloadReport {
         let mut known = self.known.lock().await;
         let before = self.snapshot();
-        match load::assemble(&self.manifest, &self.config, &self.caches, &mut known, Some(&before)).await {
+        match load::assemble(
+            &self.manifest,
+            &self.config,
+            &self.caches,
+            &mut known,
+            Some(&before),
+        )
+        .await
+        {
             Ok((snapshot, report)) => {
                 self.swap(|now| Some(refresh::carried_over(&before, now, &snapshot)));
                 self.reloaded.notify_one();
@@ -130,7 +139,13 @@ impl LiveMesh {
                     Error::Manifests(faults) => faults,
                     Error::Secret(_) | Error::Engine(_) => Vec::new(),
                 };
-                ReloadReport { epoch: before.epoch(), applied: false, faults, kept: Vec::new(), absent: Vec::new() }
+                ReloadReport {
+                    epoch: before.epoch(),
+                    applied: false,
+                    faults,
+                    kept: Vec::new(),
+                    absent: Vec::new(),
+                }
             }
         }
     }
@@ -138,7 +153,13 @@ impl LiveMesh {
     /// Lists every storage now.
     pub async fn refresh(&self) {
         let snapshot = self.snapshot();
-        futures::future::join_all(snapshot.store().storages().map(|storage| self.refresh_storage(storage))).await;
+        futures::future::join_all(
+            snapshot
+                .store()
+                .storages()
+                .map(|storage| self.refresh_storage(storage)),
+        )
+        .await;
     }
 
     /// Keeps the mesh up to date until the answer is dropped: watches the
@@ -158,6 +179,8 @@ impl LiveMesh {
 
 impl std::fmt::Debug for LiveMesh {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveMesh").field("current", &self.current.load()).finish_non_exhaustive()
+        f.debug_struct("LiveMesh")
+            .field("current", &self.current.load())
+            .finish_non_exhaustive()
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::Error as StoreError;
+use tokio::time::timeout;
 use weft_mesh::TableId;
 
 use super::LiveMesh;
@@ -17,8 +19,11 @@ impl LiveMesh {
     pub(super) async fn refresh_storage(&self, storage: &Arc<Storage>) {
         let _one_at_a_time = storage.refreshing().await;
         let snapshot = self.snapshot();
-        let tables = snapshot.products().iter().filter(|t| Arc::ptr_eq(t.storage(), storage));
-        let changed = list_tables(snapshot.store(), tables).await;
+        let tables = snapshot
+            .products()
+            .iter()
+            .filter(|t| Arc::ptr_eq(t.storage(), storage));
+        let changed = list_tables(snapshot.store(), tables, None).await;
         if changed.is_empty() {
             return;
         }
@@ -35,29 +40,53 @@ impl LiveMesh {
     }
 }
 
-/// Lists what `tables` need and returns the tables that changed, old and new.
+/// Lists what `tables` need and returns the tables that changed, old and new. A
+/// listing that takes longer than `at_most` is left for another time.
 pub(super) async fn list_tables<'a>(
     store: &MeshStore,
     tables: impl IntoIterator<Item = &'a Arc<ProductTable>>,
+    at_most: Option<Duration>,
 ) -> Vec<(Arc<ProductTable>, Arc<ProductTable>)> {
     let mut by_prefix: BTreeMap<_, Vec<&Arc<ProductTable>>> = BTreeMap::new();
     for table in tables {
         let prefix = table.table().source.location.prefix();
-        by_prefix.entry((table.storage().key(), prefix)).or_default().push(table);
+        let of_prefix = by_prefix.entry((table.storage().key(), prefix));
+        of_prefix.or_default().push(table);
     }
     let listings = by_prefix.into_iter().map(|((key, prefix), tables)| async move {
-        let listing = Listing::fetch(store, key, prefix).await;
-        tables.into_iter().filter_map(|old| Some((Arc::clone(old), listed(old, &listing)?))).collect::<Vec<_>>()
+        let listing = Listing::fetch(store, key, prefix);
+        let listing = match at_most {
+            None => listing.await,
+            Some(at_most) => match timeout(at_most, listing).await {
+                Ok(listing) => listing,
+                Err(_) => {
+                    let tables = tables.len();
+                    tracing::warn!(storage = %key, tables, "tables are not listed yet and unavailable until then");
+                    return Vec::new();
+                }
+            },
+        };
+        tables
+            .into_iter()
+            .filter_map(|old| Some((Arc::clone(old), listed(old, &listing)?)))
+            .collect()
     });
-    futures::future::join_all(listings).await.into_iter().flatten().collect()
+    let changed: Vec<Vec<_>> = futures::future::join_all(listings).await;
+    changed.into_iter().flatten().collect()
 }
 
 /// The table over a new listing, if it is not the table that it was.
-fn listed(table: &Arc<ProductTable>, listing: &Result<Listing, StoreError>) -> Option<Arc<ProductTable>> {
+fn listed(
+    table: &Arc<ProductTable>,
+    listing: &Result<Listing, StoreError>,
+) -> Option<Arc<ProductTable>> {
     let id = table.id();
     let read = match listing {
         Ok(listing) => table.read(listing),
-        Err(error) => Err(Unavailable { kind: SourceErrorKind::Unavailable, reason: format!("listing failed: {error}") }),
+        Err(error) => Err(Unavailable {
+            kind: SourceErrorKind::Unavailable,
+            reason: format!("listing failed: {error}"),
+        }),
     };
     match (table.data(), read) {
         (Ok(old), Ok(new)) if old.listed() == new.listed() => {
@@ -67,12 +96,12 @@ fn listed(table: &Arc<ProductTable>, listing: &Result<Listing, StoreError>) -> O
             None
         }
         (Ok(_), Ok(new)) => {
-            tracing::info!(table = %id, files = new.files().len(), bytes = new.total_bytes(), "data has changed");
+            tracing::info!(table = %id, data = ?new, bytes = new.total_bytes(), "data has changed");
             Some(Arc::new(table.with_data(Ok(Arc::new(new)))))
         }
         (Err(_), Ok(new)) => {
             warn_if_empty(id, new.files().len());
-            tracing::info!(table = %id, files = new.files().len(), bytes = new.total_bytes(), "data listed");
+            tracing::info!(table = %id, data = ?new, bytes = new.total_bytes(), "data listed");
             Some(Arc::new(table.with_data(Ok(Arc::new(new)))))
         }
         (Ok(_), Err(why)) => {
@@ -96,10 +125,17 @@ fn warn_if_empty(table: &TableId, files: usize) {
 }
 
 /// `next` with the data that `now` has learned since `before`, from which `next` was made.
-pub(super) fn carried_over(before: &MeshSnapshot, now: &MeshSnapshot, next: &MeshSnapshot) -> MeshSnapshot {
+pub(super) fn carried_over(
+    before: &MeshSnapshot,
+    now: &MeshSnapshot,
+    next: &MeshSnapshot,
+) -> MeshSnapshot {
     let products = next.products().iter().map(|table| {
         let reused = before.holds(table);
-        reused.then(|| now.product(table.id())).flatten().map_or_else(|| Arc::clone(table), Arc::clone)
+        reused
+            .then(|| now.product(table.id()))
+            .flatten()
+            .map_or_else(|| Arc::clone(table), Arc::clone)
     });
     next.with_products(products.collect())
 }

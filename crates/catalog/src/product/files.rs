@@ -26,6 +26,7 @@ pub(crate) struct DataSnapshot {
     /// The partition values of all files, a row each, under contract names.
     partitions: Option<RecordBatch>,
     total_bytes: u64,
+    /// Equal for equal listings.
     id: u64,
     store: Arc<PinnedStore>,
 }
@@ -71,11 +72,6 @@ impl DataSnapshot {
         self.total_bytes
     }
 
-    /// Equal for equal listings.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
     pub(crate) fn store(&self) -> &Arc<PinnedStore> {
         &self.store
     }
@@ -83,7 +79,12 @@ impl DataSnapshot {
 
 impl fmt::Debug for DataSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DataSnapshot({:016x}, {} files)", self.id, self.files.len())
+        write!(
+            f,
+            "DataSnapshot({:016x}, {} files)",
+            self.id,
+            self.files.len()
+        )
     }
 }
 
@@ -93,23 +94,39 @@ fn stamped(meta: &ObjectMeta) -> ObjectMeta {
     let mut hasher = DefaultHasher::new();
     (&meta.e_tag, meta.last_modified).hash(&mut hasher);
     let stamp = hasher.finish().cast_signed();
-    ObjectMeta { last_modified: DateTime::from_timestamp_nanos(stamp), ..meta.clone() }
+    ObjectMeta {
+        last_modified: DateTime::from_timestamp_nanos(stamp),
+        ..meta.clone()
+    }
 }
 
 fn identity(listed: &[ObjectMeta]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for file in listed {
-        (file.location.as_ref(), file.size, &file.e_tag, file.last_modified).hash(&mut hasher);
+        (
+            file.location.as_ref(),
+            file.size,
+            &file.e_tag,
+            file.last_modified,
+        )
+            .hash(&mut hasher);
     }
     hasher.finish()
 }
 
 /// The values that the folders of a file name, in the order of the partition columns.
-fn partition_values(layout: &Layout, key: &StorageKey, meta: &ObjectMeta) -> Result<Vec<ScalarValue>, String> {
+fn partition_values(
+    layout: &Layout,
+    key: &StorageKey,
+    meta: &ObjectMeta,
+) -> Result<Vec<ScalarValue>, String> {
     // Behind domain and storage, before the file's own name.
     let route = key.route();
     let path = meta.location.as_ref();
-    let folders = path.get(route.len()..).and_then(|path| path.rsplit_once('/')).map_or("", |(folders, _)| folders);
+    let folders = path
+        .get(route.len()..)
+        .and_then(|path| path.rsplit_once('/'))
+        .map_or("", |(folders, _)| folders);
     layout
         .partition_fields()
         .map(|field| {
@@ -118,7 +135,8 @@ fn partition_values(layout: &Layout, key: &StorageKey, meta: &ObjectMeta) -> Res
                 .filter_map(|folder| folder.split_once('='))
                 .filter(|(name, _)| decoded(name).as_deref() == Some(field.name()))
                 .map(|(_, value)| value);
-            let wrong = |reason: &str| format!("partition column `{}` {reason} in `{path}`", field.name());
+            let wrong =
+                |reason: &str| format!("partition column `{}` {reason} in `{path}`", field.name());
             let value = values.next().ok_or_else(|| wrong("has no folder"))?;
             if values.any(|other| other != value) {
                 return Err(wrong("has two values"));
@@ -132,13 +150,19 @@ fn partition_values(layout: &Layout, key: &StorageKey, meta: &ObjectMeta) -> Res
             let text = decoded(value).ok_or_else(|| wrong("is not UTF-8"))?;
             let parsed = ScalarValue::try_from_string(text, field.data_type());
             // A cast that finds nothing to parse may answer NULL.
-            parsed.ok().filter(|v| !v.is_null()).ok_or_else(|| wrong(&format!("is not a {}", field.data_type())))
+            parsed
+                .ok()
+                .filter(|v| !v.is_null())
+                .ok_or_else(|| wrong(&format!("is not a {}", field.data_type())))
         })
         .collect()
 }
 
 fn decoded(text: &str) -> Option<String> {
-    percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(text)
+        .decode_utf8()
+        .ok()
+        .map(std::borrow::Cow::into_owned)
 }
 
 fn partition_batch(layout: &Layout, files: &[PartitionedFile]) -> Result<Option<RecordBatch>> {
@@ -147,7 +171,13 @@ fn partition_batch(layout: &Layout, files: &[PartitionedFile]) -> Result<Option<
         return Ok(None);
     }
     let columns = (0..schema.fields().len())
-        .map(|at| ScalarValue::iter_to_array(files.iter().filter_map(|file| file.partition_values.get(at).cloned())))
+        .map(|at| {
+            ScalarValue::iter_to_array(
+                files
+                    .iter()
+                    .filter_map(|file| file.partition_values.get(at).cloned()),
+            )
+        })
         .collect::<Result<Vec<_>>>()?;
     Ok(Some(RecordBatch::try_new(schema, columns)?))
 }

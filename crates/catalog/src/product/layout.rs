@@ -1,6 +1,5 @@
 //! From a contract's columns to where they stand: in the files, or in folder names.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -22,33 +21,52 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Fails where two columns are one in the files.
-    pub(crate) fn of(table: &Table) -> Result<Self, String> {
-        let mut names = HashSet::new();
-        if let Some(twice) = table.columns.iter().find(|column| !names.insert(column.physical_name.as_str())) {
-            return Err(format!("the physical name `{}` is used twice", twice.physical_name));
-        }
+    pub(crate) fn of(table: &Table) -> Self {
         let contract = table.arrow_schema();
-        let schema = Schema::new(contract.fields().iter().map(|f| in_memory(f)).collect::<Vec<_>>());
+        let schema = Schema::new(
+            contract
+                .fields()
+                .iter()
+                .map(|f| in_memory(f))
+                .collect::<Vec<_>>(),
+        );
 
-        let mut by_position: Vec<(u32, usize)> =
-            table.columns.iter().enumerate().filter_map(|(place, c)| Some((c.partition?, place))).collect();
+        let mut by_position: Vec<(u32, usize)> = table
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(|(place, c)| Some((c.partition?, place)))
+            .collect();
         by_position.sort_unstable();
         let partitions: Vec<usize> = by_position.into_iter().map(|(_, place)| place).collect();
-        let in_files: Vec<usize> = (0..table.columns.len()).filter(|place| !partitions.contains(place)).collect();
+        let in_files: Vec<usize> = (0..table.columns.len())
+            .filter(|place| !partitions.contains(place))
+            .collect();
 
         let field = |place: &usize| {
             let (column, field) = (table.columns.get(*place)?, schema.fields().get(*place)?);
-            Some(Arc::new(field.as_ref().clone().with_name(&column.physical_name)))
+            Some(Arc::new(
+                field.as_ref().clone().with_name(&column.physical_name),
+            ))
         };
         let file_schema = Schema::new(in_files.iter().filter_map(field).collect::<Vec<_>>());
         let stored = TableSchema::builder(Arc::new(file_schema))
             .with_table_partition_cols(partitions.iter().filter_map(field).collect::<Vec<_>>())
             .build();
         let places = (0..table.columns.len())
-            .filter_map(|place| in_files.iter().chain(&partitions).position(|stored| *stored == place))
+            .filter_map(|place| {
+                in_files
+                    .iter()
+                    .chain(&partitions)
+                    .position(|stored| *stored == place)
+            })
             .collect();
-        Ok(Self { schema: Arc::new(schema), stored, places, partitions })
+        Self {
+            schema: Arc::new(schema),
+            stored,
+            places,
+            partitions,
+        }
     }
 
     /// Contract order, contract names, strings as views: what the table shows.
@@ -68,7 +86,10 @@ impl Layout {
 
     /// The partition columns as contract columns, outermost first.
     pub(crate) fn partition_schema(&self) -> SchemaRef {
-        let fields = self.partitions.iter().filter_map(|place| self.schema.fields().get(*place).cloned());
+        let fields = self
+            .partitions
+            .iter()
+            .filter_map(|place| self.schema.fields().get(*place).cloned());
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
@@ -78,7 +99,8 @@ impl Layout {
         ProjectionExprs::new(wanted.iter().filter_map(|column| {
             let place = *self.places.get(*column)?;
             let name = self.schema.fields().get(*column)?.name();
-            let expr = Arc::new(Column::new(stored.fields().get(place)?.name(), place)) as Arc<dyn PhysicalExpr>;
+            let expr = Arc::new(Column::new(stored.fields().get(place)?.name(), place))
+                as Arc<dyn PhysicalExpr>;
             Some(ProjectionExpr::new(expr, name))
         }))
     }
@@ -88,5 +110,9 @@ impl Layout {
 /// of structs and lists stay as they are declared.
 fn in_memory(field: &Field) -> Field {
     let field = field.clone();
-    if field.data_type().is_string() { field.with_data_type(DataType::Utf8View) } else { field }
+    if field.data_type().is_string() {
+        field.with_data_type(DataType::Utf8View)
+    } else {
+        field
+    }
 }

@@ -20,21 +20,39 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Lists `prefix`, the literal segments of a location.
-    pub(crate) async fn fetch(store: &MeshStore, key: &StorageKey, prefix: &[String]) -> Result<Self> {
+    pub(crate) async fn fetch(
+        store: &MeshStore,
+        key: &StorageKey,
+        prefix: &[String],
+    ) -> Result<Self> {
         let route = key.route();
-        let raw = prefix.iter().fold(route.clone(), |path, segment| format!("{path}/{segment}"));
+        let raw = prefix
+            .iter()
+            .fold(route.clone(), |path, segment| format!("{path}/{segment}"));
         let path = Path::parse(raw)?;
         let mut objects: Vec<ObjectMeta> = store.list(Some(&path), None).try_collect().await?;
         // A prefix lists what is below it as a folder; it may be a file itself.
         if objects.is_empty() && !prefix.is_empty() {
-            match store.get(&path, GetOptions { head: true, ..GetOptions::default() }).await {
+            match store
+                .get(
+                    &path,
+                    GetOptions {
+                        head: true,
+                        ..GetOptions::default()
+                    },
+                )
+                .await
+            {
                 Ok(file) => objects.push(file.meta),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(error),
             }
         }
         objects.sort_unstable_by(|a, b| a.location.cmp(&b.location));
-        Ok(Self { route, objects: Arc::new(objects) })
+        Ok(Self {
+            route,
+            objects: Arc::new(objects),
+        })
     }
 
     /// The files of a table: no folder markers, nothing empty, nothing hidden.
@@ -44,7 +62,11 @@ impl Listing {
             .iter()
             .filter(|object| object.size > 0)
             .filter(|object| {
-                let key = object.location.as_ref().strip_prefix(&self.route).and_then(|key| key.strip_prefix('/'));
+                let key = object
+                    .location
+                    .as_ref()
+                    .strip_prefix(&self.route)
+                    .and_then(|key| key.strip_prefix('/'));
                 key.is_some_and(|key| !is_hidden(key, depth) && location.matches(key))
             })
             .cloned()
@@ -55,7 +77,9 @@ impl Listing {
 /// Names that begin with `_` or `.` are notes of the writer (`_SUCCESS`,
 /// `_temporary/`), but not folders of a partition column.
 fn is_hidden(key: &str, depth: usize) -> bool {
-    key.split('/').skip(depth).any(|segment| segment.starts_with(['_', '.']) && !segment.contains('='))
+    key.split('/')
+        .skip(depth)
+        .any(|segment| segment.starts_with(['_', '.']) && !segment.contains('='))
 }
 
 /// A folder asked for as a file is no file either.

@@ -36,13 +36,19 @@ impl fmt::Debug for OneStore {
 
 impl ObjectStoreRegistry for OneStore {
     /// Refused: the store given is handed back.
-    fn register_store(&self, _url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+    fn register_store(
+        &self,
+        _url: &Url,
+        store: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
         Some(store)
     }
 
     fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
         match &self.0 {
-            Some(store) if url.as_str().trim_end_matches('/') == MESH_URL => Ok(Arc::new(ReadOnly(Arc::clone(store)))),
+            Some(store) if url.as_str().trim_end_matches('/') == MESH_URL => {
+                Ok(Arc::new(ReadOnly(Arc::clone(store))))
+            }
             _ => exec_err!("no such object store"),
         }
     }

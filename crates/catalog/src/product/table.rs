@@ -1,5 +1,6 @@
 //! One table of one domain, ungoverned: it never leaves this crate.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,23 +59,26 @@ pub(crate) struct Unavailable {
 }
 
 impl ProductTable {
-    /// A table before its first listing. A contract that its format cannot hold
-    /// makes a table that stays unavailable.
-    pub(crate) fn unlisted(id: TableId, table: Arc<Table>, storage: Arc<Storage>, caches: Arc<CacheManager>) -> Result<Self> {
-        let layout = Layout::of(&table).map_err(|reason| DataFusionError::Plan(format!("`{id}`: {reason}")))?;
-        Ok(Self {
+    /// A table before its first listing.
+    pub(crate) fn unlisted(
+        id: TableId,
+        table: Arc<Table>,
+        storage: Arc<Storage>,
+        caches: Arc<CacheManager>,
+    ) -> Self {
+        Self {
+            layout: Layout::of(&table),
             id,
             table,
             storage,
             caches,
-            layout,
             data: Err(Unavailable {
                 kind: SourceErrorKind::Unavailable,
                 reason: UNLISTED.to_owned(),
             }),
             stale: AtomicBool::new(false),
             visible_counts: VisibleCounts::default(),
-        })
+        }
     }
 
     /// The same table over other data.
@@ -91,15 +95,35 @@ impl ProductTable {
         }
     }
 
-    /// The files of a listing as data of this table.
+    /// The files of a listing as data of this table. Fails where a folder does
+    /// not parse, or the contract is one that files cannot hold.
     pub(crate) fn read(&self, listing: &Listing) -> Result<DataSnapshot, Unavailable> {
-        let invalid = |reason| Unavailable { kind: SourceErrorKind::Schema, reason };
-        let held = |c: &&weft_mesh::Column| formats::can_hold(&self.table.source.format, &c.data_type);
-        if let Some(column) = self.table.columns.iter().find(|c| !held(c)) {
-            return Err(invalid(format!("column `{}` has a type that the format cannot hold", column.name)));
+        self.check_columns()
+            .and_then(|()| {
+                let files = listing.select(&self.table.source.location);
+                DataSnapshot::new(&self.layout, &self.storage, files)
+            })
+            .map_err(|reason| Unavailable {
+                kind: SourceErrorKind::Schema,
+                reason,
+            })
+    }
+
+    fn check_columns(&self) -> Result<(), String> {
+        let mut names = HashSet::new();
+        for column in &self.table.columns {
+            if !names.insert(column.physical_name.as_str()) {
+                let name = &column.physical_name;
+                return Err(format!("two columns have the physical name `{name}`"));
+            }
+            if !formats::can_hold(&self.table.source.format, &column.data_type) {
+                let name = &column.name;
+                return Err(format!(
+                    "column `{name}` has a type that the format cannot hold"
+                ));
+            }
         }
-        let files = listing.select(&self.table.source.location);
-        DataSnapshot::new(&self.layout, &self.storage, files).map_err(invalid)
+        Ok(())
     }
 
     pub(crate) fn id(&self) -> &TableId {
@@ -126,13 +150,19 @@ impl ProductTable {
 
     /// Whether `location` is a file of this listing.
     pub(crate) fn contains(&self, location: &Path) -> bool {
-        self.data.as_ref().is_ok_and(|data| data.store().contains(location))
+        self.data
+            .as_ref()
+            .is_ok_and(|data| data.store().contains(location))
     }
 
     /// Where a plan of [`TableProvider::scan`] runs: the caller's memory and
     /// disk, and this listing's files as the only thing that can be read.
     pub(crate) fn runtime(&self, base: &RuntimeEnv) -> Arc<RuntimeEnv> {
-        private_runtime(base, &self.caches, self.data.as_ref().ok().map(|data| data.store()))
+        private_runtime(
+            base,
+            &self.caches,
+            self.data.as_ref().ok().map(|data| data.store()),
+        )
     }
 
     /// Visible rows learned about this listing.
@@ -159,7 +189,9 @@ impl ProductTable {
 /// Hand-written: no paths.
 impl fmt::Debug for ProductTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProductTable").field("id", &self.id.to_string()).finish_non_exhaustive()
+        f.debug_struct("ProductTable")
+            .field("id", &self.id.to_string())
+            .finish_non_exhaustive()
     }
 }
 
@@ -174,7 +206,10 @@ impl TableProvider for ProductTable {
     }
 
     /// All help to skip files, row groups and pages; none is complete.
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
@@ -190,20 +225,31 @@ impl TableProvider for ProductTable {
             DataFusionError::External(Box::new(report))
         })?;
         let schema = self.layout.schema();
-        let wanted: Vec<usize> = projection.map_or_else(|| (0..schema.fields().len()).collect(), Clone::clone);
+        let wanted: Vec<usize> =
+            projection.map_or_else(|| (0..schema.fields().len()).collect(), Clone::clone);
         let files = prune::files_for(state, data, filters);
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(Arc::new(schema.project(&wanted)?))));
         }
 
         let format = &self.table.source.format;
-        let reader = formats::reader(format, self.layout.stored(), state, data.store(), &self.caches);
-        let Some(source) = reader.source.try_pushdown_projection(&self.layout.projection(&wanted))? else {
+        let reader = formats::reader(
+            format,
+            self.layout.stored(),
+            state,
+            data.store(),
+            &self.caches,
+        );
+        let Some(source) = reader
+            .source
+            .try_pushdown_projection(&self.layout.projection(&wanted))?
+        else {
             return internal_err!("the reader of `{}` takes no projection", self.id);
         };
         let groups = FileGroup::new(files).split_files(state.config().target_partitions().max(1));
         // A declared partitioning keeps the engine from cutting files up.
-        let partitioning = (!reader.splits).then(|| Partitioning::UnknownPartitioning(groups.len()));
+        let partitioning =
+            (!reader.splits).then(|| Partitioning::UnknownPartitioning(groups.len()));
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(MESH_URL)?, source)
             .with_file_groups(groups)
             .with_file_compression_type(reader.compression)

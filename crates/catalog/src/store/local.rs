@@ -48,13 +48,21 @@ impl LocalFolder {
     }
 
     fn to_disk(&self, location: &Path) -> PathBuf {
-        location.as_ref().split('/').filter(|s| !s.is_empty()).fold(self.root.clone(), |path, s| path.join(s))
+        location
+            .as_ref()
+            .split('/')
+            .filter(|s| !s.is_empty())
+            .fold(self.root.clone(), |path, s| path.join(s))
     }
 
     /// The canonical path, if it is inside of the root.
     fn resolve(&self, path: &FsPath) -> io::Result<PathBuf> {
         let target = fs::canonicalize(path)?;
-        if target.starts_with(&self.root) { Ok(target) } else { Err(leaves_root()) }
+        if target.starts_with(&self.root) {
+            Ok(target)
+        } else {
+            Err(leaves_root())
+        }
     }
 
     /// Opens a regular file, after a look at where its path leads.
@@ -62,7 +70,10 @@ impl LocalFolder {
         let path = self.resolve(&self.to_disk(location))?;
         // Before opening: opening a pipe would wait for its other end.
         if !fs::symlink_metadata(&path)?.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
         }
         let file = File::open(&path)?;
         let metadata = file.metadata()?;
@@ -75,14 +86,24 @@ impl LocalFolder {
         let meta = object_meta(location.clone(), &metadata).map_err(failed)?;
         options.check_preconditions(&meta)?;
         let range = match &options.range {
-            Some(range) => {
-                range.as_range(meta.size).map_err(|e| Error::Generic { store: "local", source: Box::new(e) })?
-            }
+            Some(range) => range.as_range(meta.size).map_err(|e| Error::Generic {
+                store: "local",
+                source: Box::new(e),
+            })?,
             None => 0..meta.size,
         };
         file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
-        let first = if options.head { Bytes::new() } else { read_chunk(&mut file, &range).map_err(failed)? };
-        Ok(Opened { file, meta, range, first })
+        let first = if options.head {
+            Bytes::new()
+        } else {
+            read_chunk(&mut file, &range).map_err(failed)?
+        };
+        Ok(Opened {
+            file,
+            meta,
+            range,
+            first,
+        })
     }
 
     /// Every regular file below `prefix`, depth first, in the order of the disk.
@@ -92,7 +113,12 @@ impl LocalFolder {
         let failed = |e| io_error(prefix.as_ref(), e);
         match self.resolve(&start) {
             Ok(target) if target.is_dir() => {
-                self.walk_folder(&start, prefix.as_ref(), &mut BTreeSet::from([target]), &mut found)?;
+                self.walk_folder(
+                    &start,
+                    prefix.as_ref(),
+                    &mut BTreeSet::from([target]),
+                    &mut found,
+                )?;
             }
             Ok(_) => {}
             Err(e) if e.kind() == ErrorKind::NotFound => {}
@@ -115,7 +141,9 @@ impl LocalFolder {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             // A name that is no path of an object store (not UTF-8, control characters) is no data file.
-            let Some(child) = name.to_str().and_then(|name| child_key(key, name)) else { continue };
+            let Some(child) = name.to_str().and_then(|name| child_key(key, name)) else {
+                continue;
+            };
             let failed = |e| io_error(child.as_ref(), e);
             let path = entry.path();
             let mut kind = entry.file_type().map_err(failed)?;
@@ -131,14 +159,17 @@ impl LocalFolder {
                 target = Some(resolved);
             }
             if kind.is_dir() {
-                let canonical = target.map_or_else(|| self.resolve(&path), Ok).map_err(failed)?;
+                let canonical = target
+                    .map_or_else(|| self.resolve(&path), Ok)
+                    .map_err(failed)?;
                 if above.len() >= MAX_DEPTH || !above.insert(canonical.clone()) {
                     return Err(failed(io::Error::other("the folders form a loop")));
                 }
                 self.walk_folder(&path, child.as_ref(), above, found)?;
                 above.remove(&canonical);
             } else if kind.is_file() {
-                match fs::metadata(&path).and_then(|metadata| object_meta(child.clone(), &metadata)) {
+                match fs::metadata(&path).and_then(|metadata| object_meta(child.clone(), &metadata))
+                {
                     Ok(meta) => found.push(meta),
                     // Deleted while we looked.
                     Err(e) if e.kind() == ErrorKind::NotFound => {}
@@ -162,7 +193,12 @@ struct Opened {
 impl Reads for LocalFolder {
     async fn get(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let (folder, at) = (self.clone(), location.clone());
-        let Opened { file, meta, range, first } = blocking(move || folder.read(&at, &options)).await?;
+        let Opened {
+            file,
+            meta,
+            range,
+            first,
+        } = blocking(move || folder.read(&at, &options)).await?;
         let rest = range.start.saturating_add(first.len() as u64)..range.end;
         let head = stream::once(async { Ok(first) });
         let payload = if rest.is_empty() {
@@ -170,38 +206,69 @@ impl Reads for LocalFolder {
         } else {
             head.chain(chunks(file, rest, location.to_string())).boxed()
         };
-        Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes: Attributes::default() })
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(payload),
+            meta,
+            range,
+            attributes: Attributes::default(),
+        })
     }
 
-    fn list(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let (folder, prefix, offset) = (self.clone(), prefix.cloned().unwrap_or_default(), offset.cloned());
-        let after = move |object: &ObjectMeta| offset.as_ref().is_none_or(|offset| object.location > *offset);
+    fn list(
+        &self,
+        prefix: Option<&Path>,
+        offset: Option<&Path>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (folder, prefix, offset) = (
+            self.clone(),
+            prefix.cloned().unwrap_or_default(),
+            offset.cloned(),
+        );
+        let after = move |object: &ObjectMeta| {
+            offset
+                .as_ref()
+                .is_none_or(|offset| object.location > *offset)
+        };
         stream::once(blocking(move || folder.walk(&prefix)))
-            .map_ok(move |found| stream::iter(found.into_iter().filter(&after).map(Ok).collect::<Vec<_>>()))
+            .map_ok(move |found| {
+                stream::iter(found.into_iter().filter(&after).map(Ok).collect::<Vec<_>>())
+            })
             .try_flatten()
             .boxed()
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match SpawnedTask::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(source) => Err(Error::Generic { store: "local", source: Box::new(source) }),
+        Err(source) => Err(Error::Generic {
+            store: "local",
+            source: Box::new(source),
+        }),
     }
 }
 
-fn chunks(file: File, range: Range<u64>, location: String) -> impl futures::Stream<Item = Result<Bytes>> {
-    stream::try_unfold((file, range, location), |(mut file, range, location)| async move {
-        if range.is_empty() {
-            return Ok(None);
-        }
-        blocking(move || {
-            let chunk = read_chunk(&mut file, &range).map_err(|e| io_error(&location, e))?;
-            let rest = range.start + chunk.len() as u64..range.end;
-            Ok(Some((chunk, (file, rest, location))))
-        })
-        .await
-    })
+fn chunks(
+    file: File,
+    range: Range<u64>,
+    location: String,
+) -> impl futures::Stream<Item = Result<Bytes>> {
+    stream::try_unfold(
+        (file, range, location),
+        |(mut file, range, location)| async move {
+            if range.is_empty() {
+                return Ok(None);
+            }
+            blocking(move || {
+                let chunk = read_chunk(&mut file, &range).map_err(|e| io_error(&location, e))?;
+                let rest = range.start + chunk.len() as u64..range.end;
+                Ok(Some((chunk, (file, rest, location))))
+            })
+            .await
+        },
+    )
 }
 
 /// The next bytes of `range`; a file that has become shorter is an error, never a short read.
@@ -215,17 +282,30 @@ fn read_chunk(file: &mut File, range: &Range<u64>) -> io::Result<Bytes> {
 }
 
 fn child_key(parent: &str, name: &str) -> Option<Path> {
-    let key = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+    let key = if parent.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{parent}/{name}")
+    };
     Path::parse(key).ok()
 }
 
 fn object_meta(location: Path, metadata: &Metadata) -> io::Result<ObjectMeta> {
     let modified = metadata.modified()?;
-    let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let nanos = modified
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
     let last_modified: DateTime<Utc> = modified.into();
     let size = metadata.len();
     let e_tag = Some(format!("{:x}-{nanos:x}-{size:x}", file_id(metadata)));
-    Ok(ObjectMeta { location, last_modified, size, e_tag, version: None })
+    Ok(ObjectMeta {
+        location,
+        last_modified,
+        size,
+        e_tag,
+        version: None,
+    })
 }
 
 /// Tells a file apart from one that was renamed over it with equal size and time.
@@ -240,7 +320,10 @@ fn file_id(_metadata: &Metadata) -> u64 {
 }
 
 fn leaves_root() -> io::Error {
-    io::Error::new(ErrorKind::PermissionDenied, "the path leaves the storage's folder through a symlink")
+    io::Error::new(
+        ErrorKind::PermissionDenied,
+        "the path leaves the storage's folder through a symlink",
+    )
 }
 
 fn io_error(path: &str, error: io::Error) -> Error {
@@ -250,6 +333,9 @@ fn io_error(path: &str, error: io::Error) -> Error {
     } else if source.kind() == ErrorKind::PermissionDenied {
         Error::PermissionDenied { path, source }
     } else {
-        Error::Generic { store: "local", source: format!("{path}: {source}").into() }
+        Error::Generic {
+            store: "local",
+            source: format!("{path}: {source}").into(),
+        }
     }
 }

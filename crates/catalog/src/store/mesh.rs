@@ -24,7 +24,9 @@ pub(crate) struct MeshStore {
 
 impl MeshStore {
     pub(crate) fn new(storages: impl IntoIterator<Item = Arc<Storage>>) -> Self {
-        Self { storages: storages.into_iter().map(|s| (s.key().route(), s)).collect() }
+        Self {
+            storages: storages.into_iter().map(|s| (s.key().route(), s)).collect(),
+        }
     }
 
     pub(crate) fn storages(&self) -> impl Iterator<Item = &Arc<Storage>> {
@@ -38,11 +40,17 @@ impl MeshStore {
     /// The storage that `location` lies in, its route and the key there.
     fn route<'a>(&self, location: &'a Path) -> Result<(&Arc<Storage>, &'a str, Path)> {
         let raw = location.as_ref();
-        let end = raw.match_indices('/').nth(1).map_or(raw.len(), |(at, _)| at);
+        let end = raw
+            .match_indices('/')
+            .nth(1)
+            .map_or(raw.len(), |(at, _)| at);
         let (route, key) = raw.split_at(end);
         match self.storages.get(route) {
             Some(storage) => Ok((storage, route, Path::parse(key)?)),
-            None => Err(Error::NotFound { path: raw.to_owned(), source: "no such storage".into() }),
+            None => Err(Error::NotFound {
+                path: raw.to_owned(),
+                source: "no such storage".into(),
+            }),
         }
     }
 }
@@ -57,16 +65,29 @@ impl fmt::Debug for MeshStore {
 impl Reads for MeshStore {
     async fn get(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let (storage, _, key) = self.route(location)?;
-        let mut result = storage.get(&key, options).await.map_err(|e| relocate(e, location))?;
+        let mut result = storage
+            .get(&key, options)
+            .await
+            .map_err(|e| relocate(e, location))?;
         result.meta.location = location.clone();
         Ok(result)
     }
 
-    fn list(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn list(
+        &self,
+        prefix: Option<&Path>,
+        offset: Option<&Path>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
         let listed = prefix.ok_or_else(whole_mesh).and_then(|prefix| {
             let (storage, route, key) = self.route(prefix)?;
-            let offset = offset.map(|offset| Ok::<_, Error>(self.route(offset)?.2)).transpose()?;
-            Ok((storage.list(&key, offset.as_ref()), route.to_owned(), prefix.clone()))
+            let offset = offset
+                .map(|offset| Ok::<_, Error>(self.route(offset)?.2))
+                .transpose()?;
+            Ok((
+                storage.list(&key, offset.as_ref()),
+                route.to_owned(),
+                prefix.clone(),
+            ))
         });
         match listed {
             Ok((objects, route, prefix)) => objects
@@ -82,5 +103,7 @@ impl Reads for MeshStore {
 }
 
 fn whole_mesh() -> Error {
-    Error::NotSupported { source: "the mesh as a whole is not listed".into() }
+    Error::NotSupported {
+        source: "the mesh as a whole is not listed".into(),
+    }
 }

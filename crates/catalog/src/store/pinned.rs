@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream};
 use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use object_store::path::Path;
-use object_store::{Attributes, Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, Result};
+use object_store::{
+    Attributes, Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, Result,
+};
 
 use super::mesh::MeshStore;
 use super::read_only::{Reads, failed};
@@ -42,7 +44,10 @@ pub(crate) struct PinnedStore {
 impl PinnedStore {
     /// `storage` is where all of `files` lie.
     pub(crate) fn new(storage: &Arc<Storage>, files: impl IntoIterator<Item = ObjectMeta>) -> Self {
-        let files: HashMap<_, _> = files.into_iter().map(|file| (file.location.clone(), file)).collect();
+        let files: HashMap<_, _> = files
+            .into_iter()
+            .map(|file| (file.location.clone(), file))
+            .collect();
         Self {
             mesh: Arc::new(MeshStore::new([Arc::clone(storage)])),
             storage: Arc::clone(storage),
@@ -55,17 +60,26 @@ impl PinnedStore {
     }
 
     fn pin(&self, location: &Path) -> Result<&ObjectMeta> {
-        self.files.get(location).ok_or_else(|| Error::PermissionDenied {
-            path: location.to_string(),
-            source: "not a file of the planned snapshot".into(),
-        })
+        self.files
+            .get(location)
+            .ok_or_else(|| Error::PermissionDenied {
+                path: location.to_string(),
+                source: "not a file of the planned snapshot".into(),
+            })
     }
 
     async fn get_pinned(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let pin = self.pin(location)?;
-        let result = self.mesh.get(location, options.with_if_match(pin.e_tag.clone())).await;
+        let result = self
+            .mesh
+            .get(location, options.with_if_match(pin.e_tag.clone()))
+            .await;
         let result = result.and_then(|result| {
-            if is_same(pin, &result.meta) { Ok(result) } else { Err(changed(location)) }
+            if is_same(pin, &result.meta) {
+                Ok(result)
+            } else {
+                Err(changed(location))
+            }
         });
         match result {
             Err(Error::NotFound { source, path }) => {
@@ -77,13 +91,19 @@ impl PinnedStore {
                 Err(e)
             }
             // The reader of footers passes errors on as text: this one is known by its first words.
-            Err(e) => Err(Error::Generic { store: UNREACHABLE, source: Box::new(e) }),
+            Err(e) => Err(Error::Generic {
+                store: UNREACHABLE,
+                source: Box::new(e),
+            }),
             ok => ok,
         }
     }
 
     async fn get_range(&self, location: &Path, range: Range<u64>) -> Result<Bytes> {
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
         self.get_pinned(location, options).await?.bytes().await
     }
 
@@ -116,12 +136,20 @@ fn is_same(pin: &ObjectMeta, now: &ObjectMeta) -> bool {
 }
 
 fn changed(location: &Path) -> Error {
-    Error::Precondition { path: location.to_string(), source: "the file is not the one that was listed".into() }
+    Error::Precondition {
+        path: location.to_string(),
+        source: "the file is not the one that was listed".into(),
+    }
 }
 
 impl fmt::Debug for PinnedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PinnedStore({} files of {})", self.files.len(), self.storage.key())
+        write!(
+            f,
+            "PinnedStore({} files of {})",
+            self.files.len(),
+            self.storage.key()
+        )
     }
 }
 
@@ -136,7 +164,13 @@ impl Reads for PinnedStore {
     }
 
     /// A query never lists.
-    fn list(&self, _prefix: Option<&Path>, _offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        failed(Error::NotSupported { source: "a planned snapshot is not listed again".into() })
+    fn list(
+        &self,
+        _prefix: Option<&Path>,
+        _offset: Option<&Path>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        failed(Error::NotSupported {
+            source: "a planned snapshot is not listed again".into(),
+        })
     }
 }

@@ -10,9 +10,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
-    coalesce_ranges,
+    CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload,
+    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, RenameOptions, Result, coalesce_ranges,
 };
 
 /// What a store does for us: reading and listing.
@@ -22,7 +22,11 @@ pub(crate) trait Reads: fmt::Debug + Send + Sync + 'static {
     async fn get(&self, location: &Path, options: GetOptions) -> Result<GetResult>;
 
     /// Everything below `prefix`, after `offset`.
-    fn list(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>>;
+    fn list(
+        &self,
+        prefix: Option<&Path>,
+        offset: Option<&Path>,
+    ) -> BoxStream<'static, Result<ObjectMeta>>;
 }
 
 /// A store as the engine knows stores. Whatever writes is not supported, which
@@ -56,7 +60,10 @@ impl<T: Reads> ObjectStore for ReadOnly<T> {
     /// Through [`Reads::get`], so that its conditions hold for ranges too.
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let fetch = |range: Range<u64>| async move {
-            let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(range)),
+                ..GetOptions::default()
+            };
             self.0.get(location, options).await?.bytes().await
         };
         coalesce_ranges(ranges, fetch, OBJECT_STORE_COALESCE_DEFAULT).await
@@ -66,23 +73,41 @@ impl<T: Reads> ObjectStore for ReadOnly<T> {
         self.0.list(prefix, None)
     }
 
-    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
         self.0.list(prefix, Some(offset))
     }
 
     async fn list_with_delimiter(&self, _prefix: Option<&Path>) -> Result<ListResult> {
-        Err(Error::NotSupported { source: "only whole prefixes are listed".into() })
+        Err(Error::NotSupported {
+            source: "only whole prefixes are listed".into(),
+        })
     }
 
-    async fn put_opts(&self, _to: &Path, _payload: PutPayload, _options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        _to: &Path,
+        _payload: PutPayload,
+        _options: PutOptions,
+    ) -> Result<PutResult> {
         Err(refused())
     }
 
-    async fn put_multipart_opts(&self, _to: &Path, _options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        _to: &Path,
+        _options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         Err(refused())
     }
 
-    fn delete_stream(&self, _locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        _locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         failed(refused())
     }
 
@@ -96,7 +121,9 @@ impl<T: Reads> ObjectStore for ReadOnly<T> {
 }
 
 fn refused() -> Error {
-    Error::NotSupported { source: "data products are read-only".into() }
+    Error::NotSupported {
+        source: "data products are read-only".into(),
+    }
 }
 
 /// A stream of one error.

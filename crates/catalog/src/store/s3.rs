@@ -41,9 +41,18 @@ pub(crate) fn client(
         Credentials::None => return Err("no credentials are given".to_owned()),
         Credentials::Secrets(_) => AmazonS3Builder::new(),
     };
-    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT };
-    let options = ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT).with_timeout(READ_TIMEOUT);
-    let mut builder = builder.with_bucket_name(bucket).with_retry(retry).with_client_options(options);
+    let retry = RetryConfig {
+        backoff: BackoffConfig::default(),
+        max_retries: RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
+    };
+    let options = ClientOptions::new()
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_timeout(READ_TIMEOUT);
+    let mut builder = builder
+        .with_bucket_name(bucket)
+        .with_retry(retry)
+        .with_client_options(options);
     for (key, value) in &manifest.options {
         builder = builder.with_config(known(key)?, value);
     }
@@ -51,7 +60,10 @@ pub(crate) fn client(
         builder = builder.with_config(known(key)?, value.expose());
     }
     if matches!(manifest.credentials, Credentials::Secrets(_)) {
-        for key in [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey] {
+        for key in [
+            AmazonS3ConfigKey::AccessKeyId,
+            AmazonS3ConfigKey::SecretAccessKey,
+        ] {
             if builder.get_config_value(&key).is_none() {
                 return Err(format!("the secret `{}` is missing", key.as_ref()));
             }
@@ -61,5 +73,6 @@ pub(crate) fn client(
 }
 
 fn known(key: &str) -> Result<AmazonS3ConfigKey, String> {
-    key.parse().map_err(|_| format!("`{key}` is not an option of S3"))
+    key.parse()
+        .map_err(|_| format!("`{key}` is not an option of S3"))
 }

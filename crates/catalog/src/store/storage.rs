@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, Result};
+use object_store::{
+    Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, Result,
+};
 use tokio::sync::{Mutex, MutexGuard, Notify, Semaphore};
 use weft_mesh::{Secret, StorageUrl};
 
@@ -97,9 +99,20 @@ impl Storage {
     }
 
     #[cfg(test)]
-    pub(crate) fn over(key: StorageKey, manifest: &weft_mesh::Storage, store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
-        let client = Ok(Client { store, prefix: prefix.to_owned() });
-        Self { client, ..Self::open(key, manifest) }
+    pub(crate) fn over(
+        key: StorageKey,
+        manifest: &weft_mesh::Storage,
+        store: Arc<dyn ObjectStore>,
+        prefix: &str,
+    ) -> Self {
+        let client = Ok(Client {
+            store,
+            prefix: prefix.to_owned(),
+        });
+        Self {
+            client,
+            ..Self::open(key, manifest)
+        }
     }
 
     #[cfg(test)]
@@ -113,7 +126,10 @@ impl Storage {
             && self.manifest == *manifest
             && s3::resolve(&manifest.credentials).is_ok_and(|secrets| {
                 secrets.len() == self.secrets.len()
-                    && secrets.iter().zip(&self.secrets).all(|((k, v), (l, w))| k == l && v.expose() == w.expose())
+                    && secrets
+                        .iter()
+                        .zip(&self.secrets)
+                        .all(|((k, v), (l, w))| k == l && v.expose() == w.expose())
             })
     }
 
@@ -122,7 +138,10 @@ impl Storage {
     }
 
     pub(crate) fn requests(&self) -> StorageRequests {
-        StorageRequests { get: self.gets.load(Ordering::Relaxed), list: self.lists.load(Ordering::Relaxed) }
+        StorageRequests {
+            get: self.gets.load(Ordering::Relaxed),
+            list: self.lists.load(Ordering::Relaxed),
+        }
     }
 
     /// Asks for a listing soon, not at the next turn of the poller.
@@ -141,25 +160,37 @@ impl Storage {
     }
 
     fn client(&self) -> Result<&Client> {
-        self.client
-            .as_ref()
-            .map_err(|reason| Error::Generic { store: "mesh", source: format!("{}: {reason}", self.key).into() })
+        self.client.as_ref().map_err(|reason| Error::Generic {
+            store: "mesh",
+            source: format!("{}: {reason}", self.key).into(),
+        })
     }
 
     pub(crate) async fn get(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let client = self.client()?;
         let inner = client.inward(location)?;
         // Closed never: nobody calls `close`.
-        let permit = self.permits.acquire().await.map_err(|e| Error::Generic { store: "mesh", source: Box::new(e) })?;
+        let permit = self.permits.acquire().await.map_err(|e| Error::Generic {
+            store: "mesh",
+            source: Box::new(e),
+        })?;
         self.gets.fetch_add(1, Ordering::Relaxed);
-        let mut result = client.store.get_opts(&inner, options).await.map_err(|e| relocate(e, location))?;
+        let mut result = client
+            .store
+            .get_opts(&inner, options)
+            .await
+            .map_err(|e| relocate(e, location))?;
         result.meta.location = location.clone();
         let length = result.range.end.saturating_sub(result.range.start);
         if length <= SMALL
             && let GetResultPayload::Stream(body) = result.payload
         {
-            let chunks: Vec<_> = body.try_collect().await.map_err(|e| relocate(e, location))?;
-            result.payload = GetResultPayload::Stream(futures::stream::iter(chunks.into_iter().map(Ok)).boxed());
+            let chunks: Vec<_> = body
+                .try_collect()
+                .await
+                .map_err(|e| relocate(e, location))?;
+            result.payload =
+                GetResultPayload::Stream(futures::stream::iter(chunks.into_iter().map(Ok)).boxed());
         }
         // A larger body streams at the pace of the query, which may wait for
         // another request of its own: it must not hold a permit meanwhile.
@@ -168,13 +199,19 @@ impl Storage {
     }
 
     /// Every object below `prefix`, segment by segment.
-    pub(crate) fn list(&self, prefix: &Path, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+    pub(crate) fn list(
+        &self,
+        prefix: &Path,
+        offset: Option<&Path>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
         let listed = self.client().and_then(|client| {
             let within = client.inward(prefix)?;
             let within = (!within.is_root()).then_some(&within);
             self.lists.fetch_add(1, Ordering::Relaxed);
             let objects = match offset {
-                Some(offset) => client.store.list_with_offset(within, &client.inward(offset)?),
+                Some(offset) => client
+                    .store
+                    .list_with_offset(within, &client.inward(offset)?),
                 None => client.store.list(within),
             };
             Ok((objects, client.prefix.clone()))
@@ -185,7 +222,10 @@ impl Storage {
                 objects
                     .map(move |object| {
                         let object = object.map_err(|e| relocate(e, &listed))?;
-                        Ok(ObjectMeta { location: outward(&own, &object.location)?, ..object })
+                        Ok(ObjectMeta {
+                            location: outward(&own, &object.location)?,
+                            ..object
+                        })
                     })
                     .boxed()
             }
@@ -207,15 +247,25 @@ impl Client {
     }
 }
 
-fn connect(manifest: &weft_mesh::Storage, secrets: &[(String, Secret)]) -> std::result::Result<Client, String> {
+fn connect(
+    manifest: &weft_mesh::Storage,
+    secrets: &[(String, Secret)],
+) -> std::result::Result<Client, String> {
     Ok(match &manifest.url {
         StorageUrl::Local { root } => {
-            let folder = LocalFolder::open(root).map_err(|e| format!("cannot open folder `{}`: {e}", root.display()))?;
-            Client { store: Arc::new(ReadOnly::new(folder)), prefix: String::new() }
+            let folder = LocalFolder::open(root)
+                .map_err(|e| format!("cannot open folder `{}`: {e}", root.display()))?;
+            Client {
+                store: Arc::new(ReadOnly::new(folder)),
+                prefix: String::new(),
+            }
         }
         StorageUrl::S3 { bucket, prefix } => {
             let store = s3::client(bucket, manifest, secrets)?;
-            Client { store: Arc::new(store), prefix: prefix.join("/") }
+            Client {
+                store: Arc::new(store),
+                prefix: prefix.join("/"),
+            }
         }
     })
 }
@@ -226,7 +276,8 @@ fn outward(prefix: &str, location: &Path) -> Result<Path> {
     let key = if prefix.is_empty() {
         Some(raw)
     } else {
-        raw.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'))
+        raw.strip_prefix(prefix)
+            .and_then(|rest| rest.strip_prefix('/'))
     };
     match key {
         Some(key) => Ok(Path::parse(key)?),

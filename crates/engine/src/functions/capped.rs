@@ -196,11 +196,16 @@ impl ScalarUDFImpl for Capped {
         if ends.len() > 1 {
             return self.invoke_in_pieces(&args, &ends);
         }
+        let number_rows = args.number_rows;
         let result = self.inner.inner().invoke_with_args(args)?;
         match &result {
             ColumnarValue::Array(array) => self.check_result(array.as_ref())?,
             ColumnarValue::Scalar(scalar) => {
-                self.check_result(scalar.to_array_of_size(1)?.as_ref())?
+                let one = scalar.to_array_of_size(1)?;
+                self.check_result(one.as_ref())?;
+                // Whoever wants an array gets a copy for each row.
+                let copies = size::bytes(one.as_ref(), 0, 1).saturating_mul(number_rows);
+                self.caps.take(self.name(), copies)?;
             }
         }
         Ok(result)

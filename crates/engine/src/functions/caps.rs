@@ -19,8 +19,11 @@ const VALUE: usize = 16 * MIB;
 /// Bytes of one function's values in one batch, and what a function may be
 /// given room for before its true result is known.
 const BATCH: usize = 256 * MIB;
-/// Bytes of all values that one statement makes while it is planned.
-const PLANNING: usize = 256 * MIB;
+/// Bytes of one value, and of all, that become constants of a plan: the planner
+/// prints and compares constants again and again. What is larger is computed
+/// when the query runs.
+const CONSTANT: usize = 64 << 10;
+const CONSTANTS: usize = 16 * MIB;
 
 /// The caps of one statement.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl Caps {
     pub(crate) fn new(plan_timeout: Duration) -> Self {
         Self {
             planning: AtomicBool::new(true),
-            left: AtomicUsize::new(PLANNING),
+            left: AtomicUsize::new(CONSTANTS),
             batch: AtomicUsize::new(BATCH),
             deadline: Mutex::new((Instant::now(), plan_timeout)),
         }
@@ -68,7 +71,11 @@ impl Caps {
 
     /// The most that a function may be given room for at once.
     pub(crate) fn room(&self) -> usize {
-        self.batch.load(Ordering::Relaxed)
+        if self.planning.load(Ordering::Relaxed) {
+            MIB
+        } else {
+            self.batch.load(Ordering::Relaxed)
+        }
     }
 
     /// Refuses a value of `bytes`.
@@ -92,6 +99,9 @@ impl Caps {
             )));
         }
         if self.planning.load(Ordering::Relaxed) {
+            if bytes > CONSTANT {
+                return Err(exceeded(format!("{function}: constant over {} KiB", CONSTANT / 1024)));
+            }
             self.left
                 .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                     left.checked_sub(bytes)
@@ -99,7 +109,7 @@ impl Caps {
                 .map_err(|_| {
                     exceeded(format!(
                         "{function}: constants over {} MiB a statement",
-                        PLANNING / MIB
+                        CONSTANTS / MIB
                     ))
                 })?;
         }

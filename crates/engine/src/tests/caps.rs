@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::mesh::Mesh;
+use datafusion::common::ScalarValue;
+
+use super::mesh::{Mesh, rows};
 use crate::Error;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,8 +108,17 @@ async fn many_large_constants_are_refused() {
 async fn large_constants_make_small_batches() {
     let mesh = Mesh::open().await;
     // 8192 copies of the constant would be 80 GB.
-    let sql = "SELECT max(length(s)), count(*) FROM (SELECT repeat('x', 10000000) AS s, value FROM generate_series(1, 20)) WHERE s <> CAST(value AS varchar)";
-    assert_eq!(mesh.rows(sql).await.unwrap(), ["10000000|20"]);
+    let sql = "SELECT max(length(s)), count(*) FROM \
+               (SELECT ? AS s, value FROM generate_series(1, 200)) \
+               WHERE s <> CAST(value AS varchar)";
+    let planned = mesh.session().plan(sql).await.unwrap();
+    let value = ScalarValue::Utf8(Some("x".repeat(10_000_000)));
+    let query = planned.bind(&[value]).await.unwrap().execute().await.unwrap();
+    assert_eq!(rows(query).await.unwrap(), ["10000000|200"]);
+    // What is not folded is counted for each row of a batch.
+    let sql = "SELECT repeat('x', 10000000) FROM generate_series(1, 200)";
+    let error = mesh.error(sql).await;
+    assert_eq!(error.to_string(), "repeat: result over 256 MiB a batch");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use datafusion::arrow::{
-    array::{Array, AsArray},
-    compute::{cast, concat_batches},
-    datatypes::DataType,
-    record_batch::RecordBatch,
+    array::Array, compute::concat_batches, record_batch::RecordBatch,
+    util::display::array_value_to_string,
 };
 use futures::TryStreamExt;
 use tempfile::TempDir;
@@ -146,18 +144,12 @@ pub(super) async fn rows(query: crate::RunningQuery) -> Result<Vec<String>> {
     let batches: Vec<RecordBatch> = query.try_collect().await?;
     assert!(batches.iter().all(|batch| batch.schema() == schema));
     let all = concat_batches(&schema, &batches).unwrap();
-    let columns: Vec<_> = all
-        .columns()
-        .iter()
-        .map(|column| cast(column, &DataType::Utf8).unwrap())
-        .collect();
     let text = |row: usize| {
-        let cells = columns.iter().map(|column| {
-            let column = column.as_string::<i32>();
-            if Array::is_null(column, row) {
-                "∅"
+        let cells = all.columns().iter().map(|column| {
+            if column.is_null(row) {
+                "∅".to_owned()
             } else {
-                column.value(row)
+                array_value_to_string(column, row).unwrap()
             }
         });
         cells.collect::<Vec<_>>().join("|")

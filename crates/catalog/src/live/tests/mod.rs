@@ -23,7 +23,11 @@ impl Mesh {
         mesh.domain("sales", "orders", "");
         mesh.domain("crm", "customers", "");
         let faults = weft_mesh::load(&mesh.path("mesh.yaml")).faults;
-        assert!(faults.is_empty(), "{}", faults.iter().map(ToString::to_string).collect::<String>());
+        assert!(
+            faults.is_empty(),
+            "{}",
+            faults.iter().map(ToString::to_string).collect::<String>()
+        );
         mesh
     }
 
@@ -42,12 +46,17 @@ impl Mesh {
     fn domain(&self, name: &str, table: &str, description: &str) {
         self.write(&format!("{name}/domain.yaml"), &domain_yaml(name));
         self.write(&format!("{name}/grants.yaml"), &grants_yaml(name, table));
-        self.write(&format!("{name}/{table}.odcs.yaml"), &contract(name, table, description));
+        self.write(
+            &format!("{name}/{table}.odcs.yaml"),
+            &contract(name, table, description),
+        );
         self.write(&format!("{name}/data/{table}/a.csv"), "id,name\n1,a\n");
     }
 
     async fn open(&self) -> Arc<LiveMesh> {
-        LiveMesh::open(&self.path("mesh.yaml"), quick()).await.unwrap()
+        LiveMesh::open(&self.path("mesh.yaml"), quick())
+            .await
+            .unwrap()
     }
 }
 
@@ -153,10 +162,17 @@ async fn an_opened_mesh_has_its_tables_under_their_names() {
     assert_eq!((snapshot.mesh_name(), snapshot.epoch()), ("acme", Epoch(1)));
     assert_eq!(snapshot.products().len(), 2);
     let orders = snapshot.table("sales", "orders").unwrap();
-    assert!(Arc::ptr_eq(orders, snapshot.table("sales", "orders@2").unwrap()));
+    assert!(Arc::ptr_eq(
+        orders,
+        snapshot.table("sales", "orders@2").unwrap()
+    ));
     assert_eq!(orders.data().unwrap().files().len(), 1);
     assert!(snapshot.holds(orders));
-    for (domain, name) in [("sales", "orders@1"), ("sales", "customers"), ("hr", "orders")] {
+    for (domain, name) in [
+        ("sales", "orders@1"),
+        ("sales", "customers"),
+        ("hr", "orders"),
+    ] {
         assert!(snapshot.table(domain, name).is_none());
     }
     assert!(!format!("{live:?} {snapshot:?} {orders:?}").contains("secret of some"));
@@ -167,9 +183,15 @@ async fn a_refresh_finds_new_files_and_keeps_what_has_not_changed() {
     let mesh = Mesh::new();
     let live = mesh.open().await;
     let before = live.snapshot();
-    let (orders, customers) = (table(&live, "sales", "orders"), table(&live, "crm", "customers"));
+    let (orders, customers) = (
+        table(&live, "sales", "orders"),
+        table(&live, "crm", "customers"),
+    );
     live.refresh().await;
-    assert!(Arc::ptr_eq(&before, &live.snapshot()), "nothing has changed");
+    assert!(
+        Arc::ptr_eq(&before, &live.snapshot()),
+        "nothing has changed"
+    );
 
     mesh.write("sales/data/orders/b.csv", "id,name\n2,b\n");
     live.refresh().await;
@@ -206,15 +228,42 @@ async fn a_reload_takes_what_is_new_and_reuses_the_rest() {
     let same = live.reload().await;
     assert!(same.applied);
     assert_eq!(same.epoch, Epoch(1), "nothing has changed");
-    assert!(Arc::ptr_eq(before.table("sales", "orders").unwrap(), &table(&live, "sales", "orders")));
+    assert!(Arc::ptr_eq(
+        before.table("sales", "orders").unwrap(),
+        &table(&live, "sales", "orders")
+    ));
 
-    mesh.write("sales/orders.odcs.yaml", &contract("sales", "orders", "Every order."));
+    mesh.write(
+        "sales/orders.odcs.yaml",
+        &contract("sales", "orders", "Every order."),
+    );
     let report = live.reload().await;
     assert_eq!(report.epoch, Epoch(2));
-    assert_eq!(table(&live, "sales", "orders").table().description.as_deref(), Some("Every order."));
-    let lists = |name| live.snapshot().storage_requests().into_iter().find(|(n, _)| n == name).unwrap().1.list;
-    assert_eq!(lists("sales.local"), 1, "other words in a contract do not list its files again");
-    assert!(Arc::ptr_eq(before.table("crm", "customers").unwrap(), &table(&live, "crm", "customers")));
+    assert_eq!(
+        table(&live, "sales", "orders")
+            .table()
+            .description
+            .as_deref(),
+        Some("Every order.")
+    );
+    let lists = |name| {
+        live.snapshot()
+            .storage_requests()
+            .into_iter()
+            .find(|(n, _)| n == name)
+            .unwrap()
+            .1
+            .list
+    };
+    assert_eq!(
+        lists("sales.local"),
+        1,
+        "other words in a contract do not list its files again"
+    );
+    assert!(Arc::ptr_eq(
+        before.table("crm", "customers").unwrap(),
+        &table(&live, "crm", "customers")
+    ));
     assert_eq!(before.epoch(), Epoch(1));
 
     mesh.write("sales/returns.odcs.yaml", &contract("sales", "returns", ""));
@@ -227,21 +276,44 @@ async fn a_reload_takes_what_is_new_and_reuses_the_rest() {
 async fn a_broken_domain_keeps_its_last_good_version() {
     let mesh = Mesh::new();
     let live = mesh.open().await;
-    mesh.write("sales/grants.yaml", "apiVersion: weft/v1\nkind: Grants\ngrnts: []\n");
-    mesh.write("crm/customers.odcs.yaml", &contract("crm", "customers", "Everyone."));
+    mesh.write(
+        "sales/grants.yaml",
+        "apiVersion: weft/v1\nkind: Grants\ngrnts: []\n",
+    );
+    mesh.write(
+        "crm/customers.odcs.yaml",
+        &contract("crm", "customers", "Everyone."),
+    );
     let report = live.reload().await;
     assert!(report.applied);
     assert_eq!(report.kept, ["sales"]);
-    assert!(report.faults.iter().any(|f| f.to_string().contains("grants.yaml")), "{:?}", report.faults);
+    assert!(
+        report
+            .faults
+            .iter()
+            .any(|f| f.to_string().contains("grants.yaml")),
+        "{:?}",
+        report.faults
+    );
     assert_eq!(files(&live, "sales", "orders"), 1);
-    assert_eq!(table(&live, "crm", "customers").table().description.as_deref(), Some("Everyone."));
+    assert_eq!(
+        table(&live, "crm", "customers")
+            .table()
+            .description
+            .as_deref(),
+        Some("Everyone.")
+    );
 
     // A grant that fits no contract is found one step later, with the same end.
     mesh.write("sales/grants.yaml", &grants_yaml("sales", "nothing"));
     assert_eq!(live.reload().await.kept, ["sales"]);
     mesh.write("sales/grants.yaml", &grants_yaml("sales", "orders"));
     let healed = live.reload().await;
-    assert!(healed.kept.is_empty() && healed.faults.iter().all(|f| !f.is_error()), "{:?}", healed.faults);
+    assert!(
+        healed.kept.is_empty() && healed.faults.iter().all(|f| !f.is_error()),
+        "{:?}",
+        healed.faults
+    );
 }
 
 #[tokio::test]
@@ -259,8 +331,14 @@ async fn a_broken_mesh_yaml_changes_nothing_and_a_broken_start_is_an_error() {
     }
     mesh.write("mesh.yaml", &mesh_yaml("acme"));
     fs::remove_file(mesh.path("secret")).unwrap();
-    assert!(!live.reload().await.applied, "a secret that is gone is not replaced by another");
-    assert!(matches!(LiveMesh::open(&mesh.path("mesh.yaml"), quick()).await, Err(Error::Secret(_))));
+    assert!(
+        !live.reload().await.applied,
+        "a secret that is gone is not replaced by another"
+    );
+    assert!(matches!(
+        LiveMesh::open(&mesh.path("mesh.yaml"), quick()).await,
+        Err(Error::Secret(_))
+    ));
 }
 
 #[tokio::test]
@@ -279,7 +357,10 @@ async fn a_domain_broken_at_the_start_is_absent() {
 #[tokio::test]
 async fn a_secret_is_generated_once() {
     let mesh = Mesh::new();
-    mesh.write("mesh.yaml", &mesh_yaml("acme").replace("secret: file:secret\n", ""));
+    mesh.write(
+        "mesh.yaml",
+        &mesh_yaml("acme").replace("secret: file:secret\n", ""),
+    );
     let live = mesh.open().await;
     let secret = live.snapshot().secret().expose().to_owned();
     assert_eq!(secret.len(), 64);
@@ -293,13 +374,22 @@ async fn a_secret_is_generated_once() {
 async fn a_table_with_a_link_out_of_its_storage_is_unavailable() {
     let mesh = Mesh::new();
     // Without waiting: manifests are checked for links when they are loaded.
-    let unlisted = CatalogConfig { start_wait: Duration::ZERO, ..quick() };
-    let live = LiveMesh::open(&mesh.path("mesh.yaml"), unlisted).await.unwrap();
+    let unlisted = CatalogConfig {
+        start_wait: Duration::ZERO,
+        ..quick()
+    };
+    let live = LiveMesh::open(&mesh.path("mesh.yaml"), unlisted)
+        .await
+        .unwrap();
     assert!(table(&live, "sales", "orders").is_unlisted());
     assert_eq!(live.snapshot().stale_tables().count(), 2);
     std::os::unix::fs::symlink(mesh.path("secret"), mesh.path("sales/data/orders/b.csv")).unwrap();
     live.refresh().await;
-    let reason = table(&live, "sales", "orders").data().unwrap_err().reason.clone();
+    let reason = table(&live, "sales", "orders")
+        .data()
+        .unwrap_err()
+        .reason
+        .clone();
     assert!(reason.contains("leaves the storage's folder"), "{reason}");
     assert_eq!(files(&live, "crm", "customers"), 1);
 }
@@ -311,18 +401,30 @@ async fn in_the_background_manifests_and_data_are_followed() {
     let background = live.spawn_background();
 
     mesh.write("sales/data/orders/b.csv", "id,name\n2,b\n");
-    eventually("a new file is seen", || files(&live, "sales", "orders") == 2).await;
+    eventually("a new file is seen", || {
+        files(&live, "sales", "orders") == 2
+    })
+    .await;
 
     mesh.write("mesh.yaml", &mesh_yaml("acme2"));
-    eventually("the mesh is reloaded", || live.snapshot().mesh_name() == "acme2").await;
+    eventually("the mesh is reloaded", || {
+        live.snapshot().mesh_name() == "acme2"
+    })
+    .await;
     assert_eq!(live.snapshot().epoch(), Epoch(2));
 
     // A new file in a folder that a contract's glob names; its data come later.
     mesh.write("sales/returns.odcs.yaml", &contract("sales", "returns", ""));
     tokio::time::sleep(Duration::from_millis(900)).await;
     mesh.write("sales/data/returns/a.csv", "id,name\n1,a\n");
-    eventually("a new contract is seen", || live.snapshot().table("sales", "returns").is_some()).await;
-    eventually("its table is listed", || table(&live, "sales", "returns").data().is_ok()).await;
+    eventually("a new contract is seen", || {
+        live.snapshot().table("sales", "returns").is_some()
+    })
+    .await;
+    eventually("its table is listed", || {
+        table(&live, "sales", "returns").data().is_ok()
+    })
+    .await;
     let reads = live.snapshot().epoch();
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(live.snapshot().epoch(), reads, "nothing changes by itself");

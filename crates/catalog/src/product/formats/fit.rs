@@ -17,8 +17,15 @@ pub(crate) struct FitFactory;
 
 impl PhysicalExprAdapterFactory for FitFactory {
     fn create(&self, contract: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        let fields = contract.fields().iter().map(|wanted| fitted(wanted, &file)).collect::<Result<Vec<_>, _>>()?;
-        let contract = Arc::new(Schema::new_with_metadata(fields, contract.metadata().clone()));
+        let fields = contract
+            .fields()
+            .iter()
+            .map(|wanted| fitted(wanted, &file))
+            .collect::<Result<Vec<_>, _>>()?;
+        let contract = Arc::new(Schema::new_with_metadata(
+            fields,
+            contract.metadata().clone(),
+        ));
         DefaultPhysicalExprAdapterFactory.create(contract, file)
     }
 }
@@ -26,15 +33,24 @@ impl PhysicalExprAdapterFactory for FitFactory {
 /// The field to adapt to. Where only nullability or metadata differ it is the
 /// file's own: a cast between them would hide the column from pruning.
 fn fitted(wanted: &Arc<Field>, file: &Schema) -> Result<Arc<Field>, SchemaMismatch> {
-    let mut found = file.fields().iter().filter(|field| field.name() == wanted.name());
+    let mut found = file
+        .fields()
+        .iter()
+        .filter(|field| field.name() == wanted.name());
     let Some(field) = found.next() else {
         if wanted.is_nullable() {
             return Ok(Arc::clone(wanted));
         }
-        return Err(SchemaMismatch(format!("a file lacks the required column `{}`", wanted.name())));
+        return Err(SchemaMismatch(format!(
+            "a file lacks the required column `{}`",
+            wanted.name()
+        )));
     };
     if found.next().is_some() {
-        return Err(SchemaMismatch(format!("a file has two columns `{}`", wanted.name())));
+        return Err(SchemaMismatch(format!(
+            "a file has two columns `{}`",
+            wanted.name()
+        )));
     }
     if field.data_type() == wanted.data_type() {
         return Ok(Arc::clone(field));
@@ -54,8 +70,9 @@ fn fitted(wanted: &Arc<Field>, file: &Schema) -> Result<Arc<Field>, SchemaMismat
 /// that is finer in the file is cut to the contract's unit, which cannot fail.
 pub(crate) fn fits(from: &DataType, to: &DataType) -> bool {
     use DataType::{
-        Binary, BinaryView, Date32, Date64, Dictionary, FixedSizeList, Float16, Float32, Float64, LargeBinary,
-        LargeList, LargeUtf8, List, Null, Struct, Time32, Time64, Timestamp, Utf8, Utf8View,
+        Binary, BinaryView, Date32, Date64, Dictionary, FixedSizeList, Float16, Float32, Float64,
+        LargeBinary, LargeList, LargeUtf8, List, Null, Struct, Time32, Time64, Timestamp, Utf8,
+        Utf8View,
     };
     if from == to {
         return true;
@@ -65,7 +82,11 @@ pub(crate) fn fits(from: &DataType, to: &DataType) -> bool {
     }
     if from.is_integer() && to.is_integer() {
         let (f, t) = (bits(from), bits(to));
-        return if from.is_signed_integer() == to.is_signed_integer() { f <= t } else { to.is_signed_integer() && f < t };
+        return if from.is_signed_integer() == to.is_signed_integer() {
+            f <= t
+        } else {
+            to.is_signed_integer() && f < t
+        };
     }
     if from.is_integer()
         && let Some(to) = decimal(to)
@@ -84,17 +105,20 @@ pub(crate) fn fits(from: &DataType, to: &DataType) -> bool {
         (_, Float64) if from.is_integer() => bits(from) <= 32,
         (_, Float32) if from.is_integer() => bits(from) <= 16,
         // Without a zone a time is taken as UTC.
-        (Timestamp(_, from), Timestamp(_, to)) => to.is_some() || from.as_deref().is_none_or(is_utc),
-        (
-            List(from) | LargeList(from) | FixedSizeList(from, _),
-            List(to) | LargeList(to),
-        ) => fits(from.data_type(), to.data_type()),
-        (Struct(from), Struct(to)) => to.iter().all(|wanted| {
-            match from.iter().find(|field| field.name() == wanted.name()) {
-                Some(field) => fits(field.data_type(), wanted.data_type()),
-                None => wanted.is_nullable(),
-            }
-        }),
+        (Timestamp(_, from), Timestamp(_, to)) => {
+            to.is_some() || from.as_deref().is_none_or(is_utc)
+        }
+        (List(from) | LargeList(from) | FixedSizeList(from, _), List(to) | LargeList(to)) => {
+            fits(from.data_type(), to.data_type())
+        }
+        (Struct(from), Struct(to)) => {
+            to.iter().all(
+                |wanted| match from.iter().find(|field| field.name() == wanted.name()) {
+                    Some(field) => fits(field.data_type(), wanted.data_type()),
+                    None => wanted.is_nullable(),
+                },
+            )
+        }
         _ => false,
     }
 }
@@ -104,7 +128,10 @@ fn is_utc(zone: &str) -> bool {
 }
 
 fn bits(integer: &DataType) -> usize {
-    integer.primitive_width().unwrap_or(usize::MAX).saturating_mul(8)
+    integer
+        .primitive_width()
+        .unwrap_or(usize::MAX)
+        .saturating_mul(8)
 }
 
 /// Decimal digits of the largest value.
@@ -133,6 +160,12 @@ impl Decimal {
 
 fn decimal(data_type: &DataType) -> Option<Decimal> {
     use DataType::{Decimal32, Decimal64, Decimal128, Decimal256};
-    let (Decimal32(p, s) | Decimal64(p, s) | Decimal128(p, s) | Decimal256(p, s)) = data_type else { return None };
-    Some(Decimal { precision: *p, scale: *s })
+    let (Decimal32(p, s) | Decimal64(p, s) | Decimal128(p, s) | Decimal256(p, s)) = data_type
+    else {
+        return None;
+    };
+    Some(Decimal {
+        precision: *p,
+        scale: *s,
+    })
 }

@@ -37,7 +37,10 @@ pub(crate) fn source(
     let mut global = state.config_options().execution.parquet.clone();
     // Writers of INT96 (Spark, Impala) mean microseconds.
     global.coerce_int96 = Some("us".to_owned());
-    let options = TableParquetOptions { global, ..TableParquetOptions::default() };
+    let options = TableParquetOptions {
+        global,
+        ..TableParquetOptions::default()
+    };
     let store = Arc::new(ReadOnly(Arc::clone(store)));
     let readers = CachedParquetFileReaderFactory::new(store, caches.get_file_metadata_cache());
     Arc::new(
@@ -60,7 +63,9 @@ impl ParquetFileReaderFactory for Readers {
         footer_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let reader = self.0.create_reader(partition, file, footer_hint, metrics)?;
+        let reader = self
+            .0
+            .create_reader(partition, file, footer_hint, metrics)?;
         Ok(Box::new(Reader(reader)))
     }
 }
@@ -72,7 +77,10 @@ impl AsyncFileReader for Reader {
         self.0.get_bytes(range)
     }
 
-    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
         self.0.get_byte_ranges(ranges)
     }
 
@@ -84,7 +92,13 @@ impl AsyncFileReader for Reader {
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         AssertUnwindSafe(self.0.get_metadata(options))
             .catch_unwind()
-            .map(|read| read.unwrap_or_else(|_| Err(ParquetError::General("the footer cannot be decoded".to_owned()))))
+            .map(|read| {
+                read.unwrap_or_else(|_| {
+                    Err(ParquetError::General(
+                        "the footer cannot be decoded".to_owned(),
+                    ))
+                })
+            })
             .boxed()
     }
 }

@@ -16,7 +16,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 use weft_mesh::{
-    Column, DomainName, Format, Location, Span, StorageName, Table, TableName, TableSource, TableStatus,
+    Column, DomainName, Format, Location, Span, StorageName, Table, TableName, TableSource,
+    TableStatus,
 };
 
 use crate::error::redact;
@@ -40,15 +41,24 @@ pub(super) fn column(name: &str, data_type: DataType) -> Column {
 }
 
 pub(super) fn required(column: Column) -> Column {
-    Column { required: true, ..column }
+    Column {
+        required: true,
+        ..column
+    }
 }
 
 pub(super) fn partition(column: Column, position: u32) -> Column {
-    Column { partition: Some(position), ..column }
+    Column {
+        partition: Some(position),
+        ..column
+    }
 }
 
 pub(super) fn stored_as(column: Column, physical_name: &str) -> Column {
-    Column { physical_name: physical_name.to_owned(), ..column }
+    Column {
+        physical_name: physical_name.to_owned(),
+        ..column
+    }
 }
 
 /// `sales.t` over `sales.lake`, a temporary folder.
@@ -84,7 +94,9 @@ impl Lake {
 
     pub(super) fn parquet_groups(&self, file: &str, columns: Vec<(&str, ArrayRef)>, group: usize) {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+        let properties = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(group))
+            .build();
         let file = File::create(self.path(file)).unwrap();
         let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
@@ -92,7 +104,12 @@ impl Lake {
     }
 
     /// The table as a refresh makes it.
-    pub(super) async fn table(&self, format: Format, location: &str, columns: Vec<Column>) -> Arc<ProductTable> {
+    pub(super) async fn table(
+        &self,
+        format: Format,
+        location: &str,
+        columns: Vec<Column>,
+    ) -> Arc<ProductTable> {
         let domain = DomainName::parse("sales").unwrap();
         let table = Table {
             name: TableName::parse("t").unwrap(),
@@ -111,21 +128,27 @@ impl Lake {
             span: Span::of_file("t.odcs.yaml"),
         };
         let id = table.id(&domain);
-        let table =
-            ProductTable::unlisted(id, Arc::new(table), Arc::clone(&self.storage), Arc::clone(&self.caches)).unwrap();
+        let caches = Arc::clone(&self.caches);
+        let storage = Arc::clone(&self.storage);
+        let table = ProductTable::unlisted(id, Arc::new(table), storage, caches);
         self.listed(&table).await
     }
 
     pub(super) async fn listed(&self, table: &ProductTable) -> Arc<ProductTable> {
         let mesh = MeshStore::new([Arc::clone(&self.storage)]);
         let prefix = table.table().source.location.prefix();
-        let listing = Listing::fetch(&mesh, self.storage.key(), prefix).await.unwrap();
+        let listing = Listing::fetch(&mesh, self.storage.key(), prefix)
+            .await
+            .unwrap();
         Arc::new(table.with_data(table.read(&listing).map(Arc::new)))
     }
 }
 
 /// A session that can read `table` as `t`.
-#[expect(clippy::disallowed_methods, reason = "the table under test stands without its seal")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the table under test stands without its seal"
+)]
 pub(super) fn session(table: &Arc<ProductTable>) -> SessionContext {
     let runtime = table.runtime(&RuntimeEnv::default());
     let mut config = SessionConfig::new().with_target_partitions(2);
@@ -135,12 +158,18 @@ pub(super) fn session(table: &Arc<ProductTable>) -> SessionContext {
     session
 }
 
-#[expect(clippy::disallowed_methods, reason = "the table under test stands without its seal")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the table under test stands without its seal"
+)]
 pub(super) async fn plan(table: &Arc<ProductTable>, sql: &str) -> Result<Arc<dyn ExecutionPlan>> {
     session(table).sql(sql).await?.create_physical_plan().await
 }
 
-pub(super) async fn run(table: &Arc<ProductTable>, plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<RecordBatch>> {
+pub(super) async fn run(
+    table: &Arc<ProductTable>,
+    plan: &Arc<dyn ExecutionPlan>,
+) -> Result<Vec<RecordBatch>> {
     collect(Arc::clone(plan), session(table).task_ctx()).await
 }
 
@@ -149,7 +178,13 @@ pub(super) async fn query(table: &Arc<ProductTable>, sql: &str) -> Result<Vec<St
     let batches = run(table, &plan(table, sql).await?).await?;
     let text = pretty_format_batches(&batches)?.to_string();
     let rows = text.lines().skip(3).filter(|line| line.starts_with('|'));
-    let cells = |row: &str| row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join("|");
+    let cells = |row: &str| {
+        row.trim_matches('|')
+            .split('|')
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join("|")
+    };
     Ok(rows.map(cells).collect())
 }
 
@@ -159,7 +194,10 @@ pub(super) async fn refusal(table: &Arc<ProductTable>, sql: &str) -> crate::erro
     let shown = redact(table.id(), error);
     let text = shown.to_string();
     let source = crate::error::SourceError::find(&shown).expect("a source error");
-    assert!(text.contains("data source of `sales.t` failed, ref "), "{text}");
+    assert!(
+        text.contains("data source of `sales.t` failed, ref "),
+        "{text}"
+    );
     assert!(!text.contains("lake"), "{text}");
     source.kind()
 }
@@ -168,7 +206,16 @@ pub(super) async fn refusal(table: &Arc<ProductTable>, sql: &str) -> crate::erro
 pub(super) fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
     let own: usize = plan
         .metrics()
-        .map(|all| all.iter().filter(|m| m.value().name() == name).map(|m| m.value().as_usize()).sum())
+        .map(|all| {
+            all.iter()
+                .filter(|m| m.value().name() == name)
+                .map(|m| m.value().as_usize())
+                .sum()
+        })
         .unwrap_or_default();
-    own + plan.children().into_iter().map(|child| metric(child, name)).sum::<usize>()
+    own + plan
+        .children()
+        .into_iter()
+        .map(|child| metric(child, name))
+        .sum::<usize>()
 }

@@ -11,7 +11,10 @@ fn csv() -> Format {
 }
 
 fn json(layout: JsonLayout) -> Format {
-    Format::Json(JsonFormat { layout, compression: Compression::None })
+    Format::Json(JsonFormat {
+        layout,
+        compression: Compression::None,
+    })
 }
 
 fn people() -> Vec<Column> {
@@ -20,7 +23,10 @@ fn people() -> Vec<Column> {
         column("name", DataType::Utf8),
         stored_as(column("paid", DataType::Decimal128(10, 2)), "Amount"),
         column("day", DataType::Date32),
-        column("at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+        column(
+            "at",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ),
         column("ok", DataType::Boolean),
     ]
 }
@@ -28,26 +34,65 @@ fn people() -> Vec<Column> {
 #[tokio::test]
 async fn csv_columns_are_found_by_the_header() {
     let lake = Lake::new();
-    lake.text("t/a.csv", "id,name,Amount,day,at,ok\n1,Ana,1.50,2026-01-02,2026-01-02T03:04:05Z,true\n2,,,,,\n");
+    lake.text(
+        "t/a.csv",
+        "id,name,Amount,day,at,ok\n1,Ana,1.50,2026-01-02,2026-01-02T03:04:05Z,true\n2,,,,,\n",
+    );
     // Another order, another column, quotes, a line break inside of them, CRLF, a mark, no last line break.
-    lake.text("t/b.csv", "\u{feff}name,extra, id ,Amount\r\n\"B, \"\"b\"\"\nb\",x,3,-2\r\nC,y,4,0.05");
+    lake.text(
+        "t/b.csv",
+        "\u{feff}name,extra, id ,Amount\r\n\"B, \"\"b\"\"\nb\",x,3,-2\r\nC,y,4,0.05",
+    );
     lake.text("t/c.csv", "id\n5\n");
     lake.text("t/d.csv", "id,name\n");
     let table = lake.table(csv(), "t/*.csv", people()).await;
     assert_eq!(
-        query(&table, "SELECT id, paid, day, at, ok FROM t ORDER BY id").await.unwrap(),
-        ["1|1.50|2026-01-02|2026-01-02T03:04:05Z|true", "2||||", "3|-2.00|||", "4|0.05|||", "5||||"]
+        query(&table, "SELECT id, paid, day, at, ok FROM t ORDER BY id")
+            .await
+            .unwrap(),
+        [
+            "1|1.50|2026-01-02|2026-01-02T03:04:05Z|true",
+            "2||||",
+            "3|-2.00|||",
+            "4|0.05|||",
+            "5||||"
+        ]
     );
-    assert_eq!(query(&table, "SELECT id FROM t WHERE name = E'B, \"b\"\\nb'").await.unwrap(), ["3"]);
-    assert_eq!(query(&table, "SELECT count(*), count(name) FROM t").await.unwrap(), ["5|3"]);
-    assert_eq!(query(&table, "SELECT name, id FROM t WHERE id = 4").await.unwrap(), ["C|4"]);
-    assert_eq!(query(&table, "SELECT count(*) FROM t WHERE ok").await.unwrap(), ["1"]);
+    assert_eq!(
+        query(&table, "SELECT id FROM t WHERE name = E'B, \"b\"\\nb'")
+            .await
+            .unwrap(),
+        ["3"]
+    );
+    assert_eq!(
+        query(&table, "SELECT count(*), count(name) FROM t")
+            .await
+            .unwrap(),
+        ["5|3"]
+    );
+    assert_eq!(
+        query(&table, "SELECT name, id FROM t WHERE id = 4")
+            .await
+            .unwrap(),
+        ["C|4"]
+    );
+    assert_eq!(
+        query(&table, "SELECT count(*) FROM t WHERE ok")
+            .await
+            .unwrap(),
+        ["1"]
+    );
 }
 
 #[tokio::test]
 async fn csv_that_is_not_as_promised_is_an_error() {
     let lake = Lake::new();
-    let contract = || vec![required(column("id", DataType::Int64)), column("n", DataType::Int32)];
+    let contract = || {
+        vec![
+            required(column("id", DataType::Int64)),
+            column("n", DataType::Int32),
+        ]
+    };
     for (file, text, kind) in [
         ("lacks", "n\n1\n", SourceErrorKind::Schema),
         ("case", "ID,n\n1,1\n", SourceErrorKind::Schema),
@@ -82,10 +127,18 @@ async fn csv_without_a_header_is_in_contract_order() {
     ];
     let table = lake.table(format, "t", columns).await;
     assert_eq!(
-        query(&table, "SELECT name, p, id, name IS NULL FROM t ORDER BY id").await.unwrap(),
+        query(
+            &table,
+            "SELECT name, p, id, name IS NULL FROM t ORDER BY id"
+        )
+        .await
+        .unwrap(),
         ["a;b|x|1|false", "|x|2|true", "|x|3|false"]
     );
-    assert_eq!(query(&table, "SELECT p FROM t WHERE id > 1").await.unwrap(), ["x", "x"]);
+    assert_eq!(
+        query(&table, "SELECT p FROM t WHERE id > 1").await.unwrap(),
+        ["x", "x"]
+    );
 }
 
 #[tokio::test]
@@ -94,18 +147,31 @@ async fn csv_cannot_hold_lists() {
     lake.text("t/a.csv", "l\n[1]\n");
     let list = DataType::new_list(DataType::Int64, true);
     let table = lake.table(csv(), "t", vec![column("l", list)]).await;
-    assert_eq!(refusal(&table, "SELECT l FROM t").await, SourceErrorKind::Schema);
+    assert_eq!(
+        refusal(&table, "SELECT l FROM t").await,
+        SourceErrorKind::Schema
+    );
 }
 
 #[tokio::test]
 async fn a_large_csv_comes_whole() {
     let lake = Lake::new();
-    let rows: String = (0..800_000).map(|n| format!("{n},\"line one\nand two of {n}\"\n")).collect();
+    let rows: String = (0..800_000)
+        .map(|n| format!("{n},\"line one\nand two of {n}\"\n"))
+        .collect();
     assert!(rows.len() > 20_000_000);
     lake.text("t/a.csv", format!("id,name\n{rows}"));
-    let columns = vec![column("id", DataType::Int64), column("name", DataType::Utf8)];
+    let columns = vec![
+        column("id", DataType::Int64),
+        column("name", DataType::Utf8),
+    ];
     let table = lake.table(csv(), "t", columns).await;
-    let counted = query(&table, "SELECT count(*), sum(id), count(DISTINCT name) FROM t").await.unwrap();
+    let counted = query(
+        &table,
+        "SELECT count(*), sum(id), count(DISTINCT name) FROM t",
+    )
+    .await
+    .unwrap();
     assert_eq!(counted, ["800000|319999600000|800000"]);
 }
 
@@ -117,9 +183,21 @@ async fn compressed_text() {
         return;
     }
     lake.text("t/a.csv", "id,name\n1,a\n");
-    assert!(std::process::Command::new("gzip").arg(lake.path("t/a.csv")).status().unwrap().success());
-    let format = Format::Csv(CsvFormat { compression: Compression::Gzip, ..CsvFormat::default() });
-    let columns = vec![column("id", DataType::Int64), column("name", DataType::Utf8)];
+    assert!(
+        std::process::Command::new("gzip")
+            .arg(lake.path("t/a.csv"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let format = Format::Csv(CsvFormat {
+        compression: Compression::Gzip,
+        ..CsvFormat::default()
+    });
+    let columns = vec![
+        column("id", DataType::Int64),
+        column("name", DataType::Utf8),
+    ];
     let table = lake.table(format, "t/*.csv.gz", columns).await;
     assert_eq!(query(&table, "SELECT * FROM t").await.unwrap(), ["1|a"]);
 }
@@ -138,19 +216,40 @@ async fn json_by_line_and_as_an_array() {
     for (folder, layout) in [("lines", JsonLayout::NewLine), ("array", JsonLayout::Array)] {
         let table = lake.table(json(layout), folder, people()).await;
         assert_eq!(
-            query(&table, "SELECT id, paid, day, at, ok FROM t ORDER BY id").await.unwrap(),
-            ["1|1.50|2026-01-02|2026-01-02T03:04:05Z|true", "2||||", "3||||"],
+            query(&table, "SELECT id, paid, day, at, ok FROM t ORDER BY id")
+                .await
+                .unwrap(),
+            [
+                "1|1.50|2026-01-02|2026-01-02T03:04:05Z|true",
+                "2||||",
+                "3||||"
+            ],
             "{folder}"
         );
-        assert_eq!(query(&table, "SELECT count(*) FROM t").await.unwrap(), ["3"], "{folder}");
-        assert_eq!(query(&table, "SELECT id FROM t WHERE name = E'line\\nbreak'").await.unwrap(), ["3"], "{folder}");
+        assert_eq!(
+            query(&table, "SELECT count(*) FROM t").await.unwrap(),
+            ["3"],
+            "{folder}"
+        );
+        assert_eq!(
+            query(&table, "SELECT id FROM t WHERE name = E'line\\nbreak'")
+                .await
+                .unwrap(),
+            ["3"],
+            "{folder}"
+        );
     }
 }
 
 #[tokio::test]
 async fn json_that_is_not_as_promised_is_an_error() {
     let lake = Lake::new();
-    let contract = || vec![required(column("id", DataType::Int64)), column("name", DataType::Utf8)];
+    let contract = || {
+        vec![
+            required(column("id", DataType::Int64)),
+            column("name", DataType::Utf8),
+        ]
+    };
     for (file, text) in [
         ("lacks", r#"{"name": "a"}"#),
         ("type", r#"{"id": "one"}"#),
@@ -158,21 +257,39 @@ async fn json_that_is_not_as_promised_is_an_error() {
         ("text", "hello"),
     ] {
         lake.text(&format!("{file}/a.json"), text);
-        let table = lake.table(json(JsonLayout::NewLine), file, contract()).await;
-        assert_eq!(refusal(&table, "SELECT id, name FROM t").await, SourceErrorKind::Invalid, "{file}");
+        let table = lake
+            .table(json(JsonLayout::NewLine), file, contract())
+            .await;
+        assert_eq!(
+            refusal(&table, "SELECT id, name FROM t").await,
+            SourceErrorKind::Invalid,
+            "{file}"
+        );
     }
 }
 
 #[tokio::test]
 async fn large_json_files_are_read_whole_in_both_layouts() {
     let lake = Lake::new();
-    let rows: Vec<String> = (0..400_000).map(|n| format!(r#"{{"id": {n}, "name": "some text for {n}"}}"#)).collect();
+    let rows: Vec<String> = (0..400_000)
+        .map(|n| format!(r#"{{"id": {n}, "name": "some text for {n}"}}"#))
+        .collect();
     lake.text("lines/a.json", rows.join("\n"));
     lake.text("array/a.json", format!("[{}]", rows.join(",")));
-    let columns = || vec![column("id", DataType::Int64), column("name", DataType::Utf8)];
+    let columns = || {
+        vec![
+            column("id", DataType::Int64),
+            column("name", DataType::Utf8),
+        ]
+    };
     for (folder, layout) in [("lines", JsonLayout::NewLine), ("array", JsonLayout::Array)] {
         let table = lake.table(json(layout), folder, columns()).await;
-        let counted = query(&table, "SELECT count(*), sum(id), count(DISTINCT name) FROM t").await.unwrap();
+        let counted = query(
+            &table,
+            "SELECT count(*), sum(id), count(DISTINCT name) FROM t",
+        )
+        .await
+        .unwrap();
         assert_eq!(counted, ["400000|79999800000|400000"], "{folder}");
     }
 }
@@ -180,7 +297,10 @@ async fn large_json_files_are_read_whole_in_both_layouts() {
 #[tokio::test]
 async fn json_structs_and_lists() {
     let lake = Lake::new();
-    lake.text("t/a.json", r#"{"doc": {"a": "x", "b": 1}, "tags": ["p", "q"]}"#);
+    lake.text(
+        "t/a.json",
+        r#"{"doc": {"a": "x", "b": 1}, "tags": ["p", "q"]}"#,
+    );
     let doc = DataType::Struct(
         vec![
             Field::new("a", DataType::Utf8, true),
@@ -188,7 +308,15 @@ async fn json_structs_and_lists() {
         ]
         .into(),
     );
-    let columns = vec![column("doc", doc), column("tags", DataType::new_list(DataType::Utf8, true))];
+    let columns = vec![
+        column("doc", doc),
+        column("tags", DataType::new_list(DataType::Utf8, true)),
+    ];
     let table = lake.table(json(JsonLayout::NewLine), "t", columns).await;
-    assert_eq!(query(&table, "SELECT doc['a'], doc['b'], tags[2] FROM t").await.unwrap(), ["x|1|q"]);
+    assert_eq!(
+        query(&table, "SELECT doc['a'], doc['b'], tags[2] FROM t")
+            .await
+            .unwrap(),
+        ["x|1|q"]
+    );
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{
+    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload,
+};
 use tempfile::TempDir;
 use weft_mesh::{Credentials, StorageName, StorageUrl};
 
@@ -15,11 +17,16 @@ use super::{MeshStore, PinnedStore, ReadOnly, Reads, Storage, StorageKey};
 pub(crate) fn local_storage(domain: &str, storage: &str, root: &FsPath) -> Arc<Storage> {
     let manifest = weft_mesh::Storage {
         name: StorageName::parse(storage).unwrap(),
-        url: StorageUrl::Local { root: root.to_owned() },
+        url: StorageUrl::Local {
+            root: root.to_owned(),
+        },
         options: Default::default(),
         credentials: Credentials::None,
     };
-    let key = StorageKey { domain: domain.to_owned(), storage: storage.to_owned() };
+    let key = StorageKey {
+        domain: domain.to_owned(),
+        storage: storage.to_owned(),
+    };
     Arc::new(Storage::open(key, &manifest))
 }
 
@@ -49,7 +56,11 @@ fn fixture() -> Fixture {
         local_storage("sales", "lake2", &root.path().join("lake2")),
         local_storage("crm", "lake", &root.path().join("crm")),
     ];
-    Fixture { store: ReadOnly::new(MeshStore::new(storages)), sales, root }
+    Fixture {
+        store: ReadOnly::new(MeshStore::new(storages)),
+        sales,
+        root,
+    }
 }
 
 impl Fixture {
@@ -60,7 +71,12 @@ impl Fixture {
     }
 
     async fn names(&self, prefix: &str) -> Vec<String> {
-        self.list(prefix).await.unwrap().into_iter().map(|o| o.location.to_string()).collect()
+        self.list(prefix)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|o| o.location.to_string())
+            .collect()
     }
 
     async fn text(&self, location: &str) -> object_store::Result<String> {
@@ -77,10 +93,22 @@ fn path(raw: &str) -> Path {
 async fn a_path_leads_to_its_own_storage() {
     let mesh = fixture();
     assert_eq!(mesh.text("sales/lake/orders/a.txt").await.unwrap(), "first");
-    assert_eq!(mesh.text("sales/lake2/orders/a.txt").await.unwrap(), "another");
+    assert_eq!(
+        mesh.text("sales/lake2/orders/a.txt").await.unwrap(),
+        "another"
+    );
     assert_eq!(mesh.text("crm/lake/secret.txt").await.unwrap(), "secret");
-    for nowhere in ["sales/lak/orders/a.txt", "sales/lake3/orders/a.txt", "hr/lake/orders/a.txt", "sales", ""] {
-        assert!(matches!(mesh.text(nowhere).await, Err(Error::NotFound { .. })), "{nowhere}");
+    for nowhere in [
+        "sales/lak/orders/a.txt",
+        "sales/lake3/orders/a.txt",
+        "hr/lake/orders/a.txt",
+        "sales",
+        "",
+    ] {
+        assert!(
+            matches!(mesh.text(nowhere).await, Err(Error::NotFound { .. })),
+            "{nowhere}"
+        );
     }
 }
 
@@ -90,7 +118,11 @@ async fn what_is_listed_can_be_read_under_the_same_name() {
     let listed = mesh.names("sales/lake").await;
     assert_eq!(
         listed,
-        ["sales/lake/day=1%2F2/sp ace.txt", "sales/lake/orders/a.txt", "sales/lake/orders/b.txt"]
+        [
+            "sales/lake/day=1%2F2/sp ace.txt",
+            "sales/lake/orders/a.txt",
+            "sales/lake/orders/b.txt"
+        ]
     );
     assert_eq!(mesh.text(&listed[0]).await.unwrap(), "odd");
     assert_eq!(mesh.names("sales/lake/orders").await.len(), 2);
@@ -98,7 +130,10 @@ async fn what_is_listed_can_be_read_under_the_same_name() {
     assert!(mesh.names("sales/lake/ord").await.is_empty());
     let after: Vec<ObjectMeta> = mesh
         .store
-        .list_with_offset(Some(&path("sales/lake/orders")), &path("sales/lake/orders/a.txt"))
+        .list_with_offset(
+            Some(&path("sales/lake/orders")),
+            &path("sales/lake/orders/a.txt"),
+        )
         .try_collect()
         .await
         .unwrap();
@@ -109,10 +144,23 @@ async fn what_is_listed_can_be_read_under_the_same_name() {
 async fn errors_name_the_path_that_was_asked_for() {
     let mesh = fixture();
     let error = mesh.text("sales/lake/orders/none.txt").await.unwrap_err();
-    assert!(matches!(&error, Error::NotFound { path, .. } if path == "sales/lake/orders/none.txt"), "{error}");
-    let options = GetOptions { if_match: Some("old".to_owned()), ..GetOptions::default() };
-    let error = mesh.store.get_opts(&path("sales/lake/orders/a.txt"), options).await.unwrap_err();
-    assert!(matches!(&error, Error::Precondition { path, .. } if path == "sales/lake/orders/a.txt"), "{error}");
+    assert!(
+        matches!(&error, Error::NotFound { path, .. } if path == "sales/lake/orders/none.txt"),
+        "{error}"
+    );
+    let options = GetOptions {
+        if_match: Some("old".to_owned()),
+        ..GetOptions::default()
+    };
+    let error = mesh
+        .store
+        .get_opts(&path("sales/lake/orders/a.txt"), options)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Precondition { path, .. } if path == "sales/lake/orders/a.txt"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -126,7 +174,10 @@ async fn the_whole_mesh_is_not_listed() {
 #[tokio::test]
 async fn nothing_is_written() {
     let mesh = fixture();
-    let (a, b) = (path("sales/lake/orders/a.txt"), path("sales/lake/orders/c.txt"));
+    let (a, b) = (
+        path("sales/lake/orders/a.txt"),
+        path("sales/lake/orders/c.txt"),
+    );
     let store = &mesh.store;
     let refused = [
         store.put(&b, PutPayload::from_static(b"x")).await.err(),
@@ -138,7 +189,10 @@ async fn nothing_is_written() {
         store.rename_if_not_exists(&a, &b).await.err(),
     ];
     for error in refused {
-        assert!(matches!(error, Some(Error::NotSupported { .. })), "{error:?}");
+        assert!(
+            matches!(error, Some(Error::NotSupported { .. })),
+            "{error:?}"
+        );
     }
     assert_eq!(mesh.text("sales/lake/orders/a.txt").await.unwrap(), "first");
 }
@@ -148,9 +202,27 @@ async fn ranges_and_heads() {
     let mesh = fixture();
     let at = path("sales/lake/orders/b.txt");
     assert_eq!(mesh.store.get_range(&at, 1..4).await.unwrap(), "eco");
-    assert_eq!(mesh.store.get_ranges(&at, &[0..1, 5..6, 2..3]).await.unwrap(), ["s", "d", "c"]);
-    let suffix = GetOptions { range: Some(GetRange::Suffix(2)), ..GetOptions::default() };
-    assert_eq!(mesh.store.get_opts(&at, suffix).await.unwrap().bytes().await.unwrap(), "nd");
+    assert_eq!(
+        mesh.store
+            .get_ranges(&at, &[0..1, 5..6, 2..3])
+            .await
+            .unwrap(),
+        ["s", "d", "c"]
+    );
+    let suffix = GetOptions {
+        range: Some(GetRange::Suffix(2)),
+        ..GetOptions::default()
+    };
+    assert_eq!(
+        mesh.store
+            .get_opts(&at, suffix)
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap(),
+        "nd"
+    );
     let head = mesh.store.head(&at).await.unwrap();
     assert_eq!((head.size, head.location), (6, at));
     assert!(head.e_tag.is_some());
@@ -163,18 +235,31 @@ async fn a_link_out_of_the_root_is_refused_when_listed_and_when_opened() {
     let mesh = fixture();
     let lake = mesh.root.path().join("lake");
     symlink("b.txt", lake.join("orders/inside.txt")).unwrap();
-    assert_eq!(mesh.text("sales/lake/orders/inside.txt").await.unwrap(), "second");
+    assert_eq!(
+        mesh.text("sales/lake/orders/inside.txt").await.unwrap(),
+        "second"
+    );
     assert_eq!(mesh.names("sales/lake/orders").await.len(), 3);
 
     symlink(mesh.root.path().join("crm"), lake.join("crm")).unwrap();
-    symlink(mesh.root.path().join("crm/secret.txt"), lake.join("orders/out.txt")).unwrap();
+    symlink(
+        mesh.root.path().join("crm/secret.txt"),
+        lake.join("orders/out.txt"),
+    )
+    .unwrap();
     for outside in ["sales/lake/crm/secret.txt", "sales/lake/orders/out.txt"] {
         let error = mesh.text(outside).await.unwrap_err();
-        assert!(matches!(&error, Error::PermissionDenied { path, .. } if path == outside), "{error}");
+        assert!(
+            matches!(&error, Error::PermissionDenied { path, .. } if path == outside),
+            "{error}"
+        );
     }
     for prefix in ["sales/lake", "sales/lake/orders", "sales/lake/crm"] {
         let error = mesh.list(prefix).await.unwrap_err();
-        assert!(error.to_string().contains("leaves the storage's folder"), "{error}");
+        assert!(
+            error.to_string().contains("leaves the storage's folder"),
+            "{error}"
+        );
     }
 }
 
@@ -217,30 +302,70 @@ async fn a_pinned_store_reads_its_files_as_they_were() {
     let listed = mesh.list("sales/lake/orders").await.unwrap();
     let pinned = ReadOnly::new(PinnedStore::new(&mesh.sales, listed));
     let a = path("sales/lake/orders/a.txt");
-    assert_eq!(pinned.get_ranges(&a, &[0..2, 3..5]).await.unwrap(), ["fi", "st"]);
+    assert_eq!(
+        pinned.get_ranges(&a, &[0..2, 3..5]).await.unwrap(),
+        ["fi", "st"]
+    );
 
-    for other in ["sales/lake/day=1%2F2/sp ace.txt", "crm/lake/secret.txt", "sales/lake2/orders/a.txt"] {
-        assert!(matches!(pinned.get(&path(other)).await, Err(Error::PermissionDenied { .. })), "{other}");
+    for other in [
+        "sales/lake/day=1%2F2/sp ace.txt",
+        "crm/lake/secret.txt",
+        "sales/lake2/orders/a.txt",
+    ] {
+        assert!(
+            matches!(
+                pinned.get(&path(other)).await,
+                Err(Error::PermissionDenied { .. })
+            ),
+            "{other}"
+        );
     }
-    assert!(pinned.0.list(Some(&path("sales/lake")), None).try_collect::<Vec<_>>().await.is_err());
+    assert!(
+        pinned
+            .0
+            .list(Some(&path("sales/lake")), None)
+            .try_collect::<Vec<_>>()
+            .await
+            .is_err()
+    );
 
     fs::write(mesh.root.path().join("lake/orders/a.txt"), "FIRST").unwrap();
-    assert!(matches!(pinned.get(&a).await, Err(Error::Precondition { .. })));
-    assert!(matches!(pinned.get_ranges(&a, &[0..2]).await, Err(Error::Precondition { .. })));
-    assert!(matches!(pinned.head(&a).await, Err(Error::Precondition { .. })));
+    assert!(matches!(
+        pinned.get(&a).await,
+        Err(Error::Precondition { .. })
+    ));
+    assert!(matches!(
+        pinned.get_range(&a, 0..2).await,
+        Err(Error::Precondition { .. })
+    ));
+    assert!(matches!(
+        pinned.head(&a).await,
+        Err(Error::Precondition { .. })
+    ));
     fs::remove_file(mesh.root.path().join("lake/orders/b.txt")).unwrap();
-    assert!(matches!(pinned.get(&path("sales/lake/orders/b.txt")).await, Err(Error::Precondition { .. })));
+    assert!(matches!(
+        pinned.get(&path("sales/lake/orders/b.txt")).await,
+        Err(Error::Precondition { .. })
+    ));
 }
 
 #[tokio::test]
 async fn a_large_file_is_read_in_parts() {
     let mesh = fixture();
-    let text: Vec<u8> = (0..20_000_000_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2]).collect();
+    let text: Vec<u8> = (0..20_000_000_u32)
+        .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2])
+        .collect();
     fs::write(mesh.root.path().join("lake/orders/large.bin"), &text).unwrap();
     let listed = mesh.list("sales/lake/orders").await.unwrap();
     let pinned = ReadOnly::new(PinnedStore::new(&mesh.sales, listed));
     let before = mesh.sales.requests().get;
-    let read = pinned.get(&path("sales/lake/orders/large.bin")).await.unwrap().bytes().await.unwrap();
+    let read = pinned
+        .get(&path("sales/lake/orders/large.bin"))
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
     assert!(read == text);
     assert_eq!(mesh.sales.requests().get - before, 3);
 }
@@ -249,15 +374,24 @@ async fn a_large_file_is_read_in_parts() {
 async fn a_storage_is_a_prefix_of_whole_segments() {
     let bucket = Arc::new(object_store::memory::InMemory::new());
     for key in ["acme/lake/t/a", "acme/lake2/t/a", "acme/t/a", "t/a"] {
-        bucket.put(&path(key), PutPayload::from_static(b"x")).await.unwrap();
+        bucket
+            .put(&path(key), PutPayload::from_static(b"x"))
+            .await
+            .unwrap();
     }
     let manifest = weft_mesh::Storage {
         name: StorageName::parse("lake").unwrap(),
-        url: StorageUrl::S3 { bucket: "b".to_owned(), prefix: vec!["acme".to_owned(), "lake".to_owned()] },
+        url: StorageUrl::S3 {
+            bucket: "b".to_owned(),
+            prefix: vec!["acme".to_owned(), "lake".to_owned()],
+        },
         options: Default::default(),
         credentials: Credentials::Anonymous,
     };
-    let key = StorageKey { domain: "sales".to_owned(), storage: "lake".to_owned() };
+    let key = StorageKey {
+        domain: "sales".to_owned(),
+        storage: "lake".to_owned(),
+    };
     let storage = Arc::new(Storage::over(key, &manifest, bucket, "acme/lake"));
     let store = ReadOnly::new(MeshStore::new([storage]));
     for prefix in ["sales/lake", "sales/lake/t"] {
@@ -266,24 +400,35 @@ async fn a_storage_is_a_prefix_of_whole_segments() {
         assert_eq!(found, ["sales/lake/t/a"]);
     }
     assert!(store.get(&path("sales/lake/t/a")).await.is_ok());
-    assert!(matches!(store.get(&path("sales/lake/a")).await, Err(Error::NotFound { .. })));
+    assert!(matches!(
+        store.get(&path("sales/lake/a")).await,
+        Err(Error::NotFound { .. })
+    ));
 }
 
 #[test]
 fn a_storage_without_its_secrets_says_why() {
     let manifest = |credentials| weft_mesh::Storage {
         name: StorageName::parse("lake").unwrap(),
-        url: StorageUrl::S3 { bucket: "b".to_owned(), prefix: vec![] },
+        url: StorageUrl::S3 {
+            bucket: "b".to_owned(),
+            prefix: vec![],
+        },
         options: Default::default(),
         credentials,
     };
-    let key = || StorageKey { domain: "sales".to_owned(), storage: "lake".to_owned() };
+    let key = || StorageKey {
+        domain: "sales".to_owned(),
+        storage: "lake".to_owned(),
+    };
     let unset = weft_mesh::SecretRef::Env("WEFT_TEST_IS_NOT_SET".to_owned());
     let missing = Credentials::Secrets([("access_key_id".to_owned(), unset)].into());
     let none = Credentials::Secrets(Default::default());
-    for (credentials, reason) in
-        [(missing, "WEFT_TEST_IS_NOT_SET"), (none, "`aws_access_key_id` is missing"), (Credentials::None, "no credentials")]
-    {
+    for (credentials, reason) in [
+        (missing, "WEFT_TEST_IS_NOT_SET"),
+        (none, "`aws_access_key_id` is missing"),
+        (Credentials::None, "no credentials"),
+    ] {
         let manifest = manifest(credentials);
         let storage = Storage::open(key(), &manifest);
         assert!(!storage.is_current(&manifest));
@@ -293,6 +438,9 @@ fn a_storage_without_its_secrets_says_why() {
     let anonymous = manifest(Credentials::Anonymous);
     let storage = Storage::open(key(), &anonymous);
     assert!(storage.is_current(&anonymous));
-    let elsewhere = weft_mesh::Storage { options: [("region".to_owned(), "x".to_owned())].into(), ..anonymous };
+    let elsewhere = weft_mesh::Storage {
+        options: [("region".to_owned(), "x".to_owned())].into(),
+        ..anonymous
+    };
     assert!(!storage.is_current(&elsewhere));
 }

@@ -3,19 +3,24 @@
 //! The engine's own reader takes columns by position and knows no text for
 //! NULL: a file with its columns in another order would be read wrongly.
 
+mod columns;
+mod input;
+
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
-use datafusion::arrow::csv::reader::{Decoder, Format as CsvReaderFormat};
 use datafusion::arrow::csv::ReaderBuilder;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::csv::reader::{Decoder, Format as CsvReaderFormat};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource};
+use datafusion::datasource::physical_plan::{
+    FileOpenFuture, FileOpener, FileScanConfig, FileSource,
+};
 use datafusion::datasource::projection::{ProjectionOpener, SplitProjection};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
@@ -29,12 +34,8 @@ use object_store::ObjectStore;
 use regex::Regex;
 use weft_mesh::CsvFormat;
 
-use crate::error::SchemaMismatch;
-
-/// A header that is longer is not a header.
-const MAX_HEADER: usize = 1024 * 1024;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use self::columns::Columns;
+use self::input::Input;
 
 /// Rows a batch where the engine gives no number.
 const BATCH_SIZE: usize = 8192;
@@ -88,17 +89,26 @@ impl FileSource for CsvFiles {
     }
 
     fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
-        Arc::new(Self { batch_size, ..self.clone() })
+        Arc::new(Self {
+            batch_size,
+            ..self.clone()
+        })
     }
 
     fn projection(&self) -> Option<&ProjectionExprs> {
         Some(&self.projection.source)
     }
 
-    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+    fn try_pushdown_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn FileSource>>> {
         let merged = self.projection.source.try_merge(projection)?;
         let projection = SplitProjection::new(self.stored.file_schema(), &merged);
-        Ok(Some(Arc::new(Self { projection, ..self.clone() })))
+        Ok(Some(Arc::new(Self {
+            projection,
+            ..self.clone()
+        })))
     }
 
     fn metrics(&self) -> &ExecutionPlanMetricsSet {
@@ -129,7 +139,12 @@ impl fmt::Debug for CsvFiles {
 
 fn null_text(format: &CsvFormat) -> Result<Option<Regex>> {
     let pattern = |text| Regex::new(&format!("^(?:{})$", regex::escape(text)));
-    format.null.as_deref().map(pattern).transpose().map_err(|e| DataFusionError::External(Box::new(e)))
+    format
+        .null
+        .as_deref()
+        .map(pattern)
+        .transpose()
+        .map_err(|e| DataFusionError::External(Box::new(e)))
 }
 
 struct CsvOpener {
@@ -140,9 +155,16 @@ struct CsvOpener {
 
 impl FileOpener for CsvOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let (store, compression, reading) = (Arc::clone(&self.store), self.compression, Arc::clone(&self.reading));
+        let (store, compression, reading) = (
+            Arc::clone(&self.store),
+            self.compression,
+            Arc::clone(&self.reading),
+        );
         Ok(Box::pin(async move {
-            let body = store.get_opts(&file.object_meta.location, Default::default()).await?.into_stream();
+            let body = store
+                .get_opts(&file.object_meta.location, Default::default())
+                .await?
+                .into_stream();
             let text = compression.convert_stream(body.map_err(DataFusionError::from).boxed())?;
             reading.rows(text).await
         }))
@@ -161,8 +183,11 @@ struct Reading {
 }
 
 impl Reading {
-    async fn rows(&self, text: BoxStream<'static, Result<Bytes>>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let mut input = Input { text, ahead: Bytes::new(), ended: false };
+    async fn rows(
+        &self,
+        text: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let mut input = Input::new(text);
         let columns = if self.format.header {
             match input.take_header(self.format.quote).await? {
                 Some(header) => self.columns_of(&header)?,
@@ -172,8 +197,16 @@ impl Reading {
             input.skip_byte_order_mark().await?;
             Columns::by_position(&self.contract, &self.wanted)
         };
-        let rows = Rows { decoder: self.decoder(&columns), wanted: Arc::clone(&self.wanted), columns, input };
-        Ok(stream::try_unfold(rows, |mut rows| async move { Ok(rows.next().await?.map(|batch| (batch, rows))) }).boxed())
+        let rows = Rows {
+            decoder: self.decoder(&columns),
+            wanted: Arc::clone(&self.wanted),
+            columns,
+            input,
+        };
+        Ok(stream::try_unfold(rows, |mut rows| async move {
+            Ok(rows.next().await?.map(|batch| (batch, rows)))
+        })
+        .boxed())
     }
 
     fn decoder(&self, columns: &Columns) -> Decoder {
@@ -198,114 +231,6 @@ impl Reading {
         let names: Vec<&str> = header.fields().iter().map(|f| f.name().trim()).collect();
         Columns::by_name(&names, &self.contract, &self.wanted).map_err(DataFusionError::from)
     }
-}
-
-/// Where the wanted columns stand in one file.
-struct Columns {
-    in_file: SchemaRef,
-    /// Places in the file of the columns that are read.
-    read: Vec<usize>,
-    /// For each wanted column its place among those read; none where the file lacks it.
-    sources: Vec<Option<usize>>,
-}
-
-impl Columns {
-    fn by_position(contract: &SchemaRef, wanted: &Schema) -> Self {
-        let read: Vec<usize> = wanted.fields().iter().filter_map(|f| contract.index_of(f.name()).ok()).collect();
-        let in_file = contract.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
-        let sources = (0..read.len()).map(Some).collect();
-        Self { in_file: Arc::new(Schema::new(in_file.collect::<Vec<_>>())), read, sources }
-    }
-
-    fn by_name(names: &[&str], contract: &Schema, wanted: &Schema) -> Result<Self, SchemaMismatch> {
-        for field in contract.fields() {
-            match names.iter().filter(|name| **name == field.name()).count() {
-                0 if field.is_nullable() => {}
-                0 => return Err(SchemaMismatch(format!("a file lacks the required column `{}`", field.name()))),
-                1 => {}
-                _ => return Err(SchemaMismatch(format!("a file has two columns `{}`", field.name()))),
-            }
-        }
-        let in_file = names.iter().map(|name| match contract.field_with_name(name) {
-            Ok(field) => field.clone().with_nullable(true),
-            Err(_) => Field::new(*name, DataType::Utf8, true),
-        });
-        let mut read = Vec::new();
-        let mut sources = Vec::new();
-        for field in wanted.fields() {
-            let place = names.iter().position(|name| name == field.name());
-            sources.push(place.map(|_| read.len()));
-            read.extend(place);
-        }
-        Ok(Self { in_file: Arc::new(Schema::new(in_file.collect::<Vec<_>>())), read, sources })
-    }
-}
-
-/// The text of one file that has not been decoded yet.
-struct Input {
-    text: BoxStream<'static, Result<Bytes>>,
-    ahead: Bytes,
-    ended: bool,
-}
-
-impl Input {
-    /// Makes `ahead` non-empty, or notes the end.
-    async fn fill(&mut self) -> Result<()> {
-        while self.ahead.is_empty() && !self.ended {
-            match self.text.next().await {
-                Some(bytes) => self.ahead = bytes?,
-                None => self.ended = true,
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads on, keeping what is there, until `enough` or the end.
-    async fn fill_until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<()> {
-        let mut buffer = BytesMut::from(self.ahead.as_ref());
-        while !enough(&buffer) && !self.ended {
-            match self.text.next().await {
-                Some(bytes) => buffer.extend_from_slice(&bytes?),
-                None => self.ended = true,
-            }
-        }
-        self.ahead = buffer.freeze();
-        Ok(())
-    }
-
-    async fn skip_byte_order_mark(&mut self) -> Result<()> {
-        self.fill_until(|text| text.len() >= BYTE_ORDER_MARK.len()).await?;
-        if self.ahead.starts_with(BYTE_ORDER_MARK) {
-            self.ahead.advance(BYTE_ORDER_MARK.len());
-        }
-        Ok(())
-    }
-
-    /// The first record, which is then consumed; none in an empty file.
-    async fn take_header(&mut self, quote: u8) -> Result<Option<Bytes>> {
-        self.skip_byte_order_mark().await?;
-        self.fill_until(|text| text.len() > MAX_HEADER || record_end(text, quote).is_some()).await?;
-        let end = match record_end(&self.ahead, quote) {
-            Some(end) => end,
-            None if self.ahead.len() > MAX_HEADER => {
-                return Err(SchemaMismatch("a file's first line is too long for a header".to_owned()).into());
-            }
-            None => self.ahead.len(),
-        };
-        let header = self.ahead.split_to(end);
-        Ok((!header.trim_ascii().is_empty()).then_some(header))
-    }
-}
-
-/// The length of the first record with its line break, which may stand in quotes before.
-fn record_end(text: &[u8], quote: u8) -> Option<usize> {
-    let mut quoted = false;
-    text.iter()
-        .position(|byte| {
-            quoted ^= *byte == quote;
-            *byte == b'\n' && !quoted
-        })
-        .map(|at| at + 1)
 }
 
 struct Rows {
@@ -334,12 +259,21 @@ impl Rows {
 
     /// The wanted columns in their order, NULL where the file has none.
     fn arranged(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let columns = self.wanted.fields().iter().zip(&self.columns.sources).map(|(field, source)| {
-            source
-                .and_then(|at| batch.columns().get(at).cloned())
-                .unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
-        });
+        let columns =
+            self.wanted
+                .fields()
+                .iter()
+                .zip(&self.columns.sources)
+                .map(|(field, source)| {
+                    source
+                        .and_then(|at| batch.columns().get(at).cloned())
+                        .unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+                });
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.wanted), columns.collect(), &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(&self.wanted),
+            columns.collect(),
+            &options,
+        )?)
     }
 }

@@ -1,0 +1,8 @@
+//! Data products on object storage, asked over Flight SQL: rights, requests, changes, outages.
+
+mod across_domains;
+mod apart;
+mod changes;
+mod fixture;
+mod outages;
+mod requests;
