@@ -14,11 +14,15 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET_DIR)/python-tests
 REQUIREMENTS := tests/python/requirements.txt
 WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
+# With the tests, so that the demo and the tests share one build of the engine:
+# without them its features differ, and all of it would be built twice.
+BUILD := $(CARGO) build --locked --workspace --bins --tests
 
 .PHONY: demo test test-rust test-python lint demo-data
 
 demo:
-	$(CARGO) run --locked --bin weft -- demo $(ARGS)
+	$(BUILD)
+	"$(WEFT_BIN)" demo $(ARGS)
 
 test: test-rust test-python
 
@@ -26,7 +30,7 @@ test-rust:
 	$(CARGO) test --workspace --locked
 
 test-python: $(VENV)/ready
-	$(CARGO) build --locked --bin weft
+	$(BUILD)
 	WEFT_BIN="$(WEFT_BIN)" "$(VENV)/bin/python" -m pytest tests/python -q -p no:cacheprovider $(PYTEST_ARGS)
 
 # Made anew whenever the requirements change.

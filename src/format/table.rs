@@ -30,7 +30,7 @@ impl TableEncoder {
             names: schema
                 .fields()
                 .iter()
-                .map(|field| field.name().clone())
+                .map(|field| one_line(field.name()))
                 .collect(),
             numeric: schema
                 .fields()

@@ -13,6 +13,7 @@
 
 mod cli;
 mod edges;
+mod governance;
 mod object_storage;
 mod protocol;
 mod seal;

@@ -63,6 +63,24 @@ def test_a_broken_grants_file_leaves_the_last_good_one_in_force(weft):
     weft.wait_until(lambda: count(weft) > 818)
 
 
+def test_an_expired_grant_is_the_same_as_none(weft):
+    path = grants(weft)
+    path.write_text(path.read_text().replace("  - name: care-desk\n", "  - name: care-desk\n    until: 2026-01-31T00:00:00Z\n"))
+
+    def hidden():
+        try:
+            count(weft, "ben")
+        except Exception as error:
+            return "NOT_FOUND" in str(error).upper().replace("NOTFOUND", "NOT_FOUND")
+        return False
+
+    weft.wait_until(hidden)
+    checked = subprocess.run([weft_bin(), "check", str(weft.mesh)], capture_output=True, text=True)
+    assert checked.returncode == 0
+    assert "warning[expired-grant]" in checked.stdout
+    assert checked.stdout.endswith("18 grants: 1 warning\n"), checked.stdout
+
+
 def test_a_new_file_appears(weft):
     data = weft.mesh.parent / "domains" / "sales" / "data" / "orders"
     (data / "month=2026-10").mkdir()

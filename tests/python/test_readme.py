@@ -72,3 +72,19 @@ def test_every_subcommand_is_in_the_readme():
     assert len(commands) >= 6
     for command in set(commands) - {"help"}:
         assert f"weft {command}" in readme, command
+
+
+def test_every_file_that_the_documents_name_exists():
+    crates = "|".join(path.name for path in (ROOT / "crates").iterdir() if path.is_dir())
+    named = 0
+    for document in ("README.md", "ARCHITECTURE.md", "testdata/README.md"):
+        text = (ROOT / document).read_text()
+        for crate, path in re.findall(rf"`({crates})/([\w/]+(?:\.rs|/))`", text):
+            assert (ROOT / "crates" / crate / "src" / path).exists(), f"{document}: {crate}/{path}"
+            named += 1
+        for path in re.findall(r"`((?:src|crates|tests|testdata)/[\w/.-]+)`", text):
+            assert (ROOT / path).exists(), f"{document}: {path}"
+            named += 1
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (ROOT / document).parent.joinpath(target).exists(), f"{document}: {target}"
+    assert named > 10

@@ -30,7 +30,9 @@ mod product;
 mod store;
 
 pub use error::{Error, Result, SourceError, SourceErrorKind};
-pub use governed::{GovernedCatalog, GovernedScanExec, GovernedTable, SealRefused, VisibleColumn, VisibleTable};
+pub use governed::{
+    GovernedCatalog, GovernedScanExec, GovernedTable, SealRefused, VisibleColumn, VisibleTable,
+};
 pub use live::{Background, CatalogConfig, LiveMesh, ReloadReport};
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
 pub use store::StorageRequests;

@@ -43,18 +43,6 @@ pub(super) fn principal(snapshot: &MeshSnapshot, login: &str) -> Result<String> 
     Ok(groups.chain(attributes).collect::<Vec<_>>().join(", "))
 }
 
-fn find(snapshot: &MeshSnapshot, login: &str) -> Result<Arc<Principal>> {
-    snapshot
-        .policy()
-        .authenticator()
-        .principal(&PrincipalId::user(login))
-        .ok_or_else(|| unknown(login))
-}
-
-fn unknown(what: &str) -> Error {
-    Error::Failed(format!("the demo mesh has no `{what}`"))
-}
-
 /// Why `login` sees of `domain.table` what it sees.
 pub(super) fn of(
     snapshot: &MeshSnapshot,
@@ -87,6 +75,18 @@ pub(super) fn of(
         }
     }
     Ok(text)
+}
+
+fn find(snapshot: &MeshSnapshot, login: &str) -> Result<Arc<Principal>> {
+    snapshot
+        .policy()
+        .authenticator()
+        .principal(&PrincipalId::user(login))
+        .ok_or_else(|| unknown(login))
+}
+
+fn unknown(what: &str) -> Error {
+    Error::Failed(format!("the demo mesh has no `{what}`"))
 }
 
 fn named<'a>(domain: &'a Domain, grant: &str) -> Option<&'a GrantManifest> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, RecordBatch, StringArray};
+use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::array_value_to_string;
 
@@ -122,10 +122,18 @@ async fn answer(client: &TestClient) -> Vec<String> {
 
 async fn put_orders(s3: &TestS3) {
     let int = |name| Field::new(name, DataType::Int64, false);
-    let fields = vec![int("order_id"), int("customer_id"), int("staff_id"), int("amount")];
+    let fields = vec![
+        int("order_id"),
+        int("customer_id"),
+        int("staff_id"),
+        int("amount"),
+    ];
     let schema = Arc::new(Schema::new(fields));
     for region in REGIONS {
-        let rows: Vec<(i64, Order)> = (0..).zip(orders()).filter(|(_, o)| o.region == region).collect();
+        let rows: Vec<(i64, Order)> = (0..)
+            .zip(orders())
+            .filter(|(_, o)| o.region == region)
+            .collect();
         let column = |of: &dyn Fn(&(i64, Order)) -> i64| {
             Arc::new(Int64Array::from_iter_values(rows.iter().map(of)))
         };
@@ -156,7 +164,12 @@ fn put_staff(mesh: &MeshDir) {
     let mut json = String::new();
     for id in 0..20 {
         let team = team(id);
-        writeln!(json, r#"{{"staff_id": {id}, "team": "{team}", "salary": {}}}"#, id * 1000).unwrap();
+        writeln!(
+            json,
+            r#"{{"staff_id": {id}, "team": "{team}", "salary": {}}}"#,
+            id * 1000
+        )
+        .unwrap();
     }
     fs::write(mesh.data("hr").join("staff.ndjson"), json).unwrap();
 }
@@ -246,6 +259,9 @@ async fn a_join_of_three_formats_is_what_each_of_four_principals_may_see() {
     // What nobody may count is not there for anybody.
     for (client, _) in &principals {
         let status = client.fails("SELECT sum(salary) FROM hr.staff").await;
-        assert!(status.message().contains("column `salary` does not exist"), "{status:?}");
+        assert!(
+            status.message().contains("column `salary` does not exist"),
+            "{status:?}"
+        );
     }
 }

@@ -45,7 +45,14 @@ async fn shared_bucket() -> TestS3 {
 async fn each_domain_reads_with_its_own_key_and_in_its_own_prefix() {
     let s3 = shared_bucket().await;
     let (sales, crm) = ("s3://shared/sales/", "s3://shared/crm/");
-    let mesh = with_readings(mesh(), &s3, "sales", sales, "s3://shared/sales/readings/", &SALES);
+    let mesh = with_readings(
+        mesh(),
+        &s3,
+        "sales",
+        sales,
+        "s3://shared/sales/readings/",
+        &SALES,
+    );
     let mesh = with_readings(mesh, &s3, "crm", crm, "s3://shared/crm/**/*.parquet", &CRM);
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", PASSWORD).await;
@@ -58,7 +65,10 @@ async fn each_domain_reads_with_its_own_key_and_in_its_own_prefix() {
     for key in [SALES, CRM] {
         let own: Vec<_> = requests.iter().filter(|r| r.key_id == key.id).collect();
         assert!(own.len() >= 2, "{requests:?}");
-        assert!(own.iter().all(|r| r.place.starts_with(key.places[0])), "{own:?}");
+        assert!(
+            own.iter().all(|r| r.place.starts_with(key.places[0])),
+            "{own:?}"
+        );
     }
 }
 
@@ -67,7 +77,14 @@ async fn the_credentials_of_the_other_domain_open_nothing() {
     let s3 = shared_bucket().await;
     let (sales, crm) = ("s3://shared/sales/", "s3://shared/crm/");
     let mesh = with_neighbour(mesh());
-    let mesh = with_readings(mesh, &s3, "sales", sales, "s3://shared/sales/readings/", &CRM);
+    let mesh = with_readings(
+        mesh,
+        &s3,
+        "sales",
+        sales,
+        "s3://shared/sales/readings/",
+        &CRM,
+    );
     let mesh = with_readings(mesh, &s3, "crm", crm, "s3://shared/crm/readings/", &SALES);
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", PASSWORD).await;
@@ -87,15 +104,28 @@ async fn a_location_outside_of_the_storage_is_refused_though_the_store_would_all
     let locations = [
         ("s3://shared/crm/readings/", "location-outside-storage"),
         ("s3://shared/sales2/readings/", "location-outside-storage"),
-        ("s3://shared/*/readings/*.parquet", "location-outside-storage"),
-        ("s3://shared/{sales,crm}/readings/*.parquet", "location-outside-storage"),
+        (
+            "s3://shared/*/readings/*.parquet",
+            "location-outside-storage",
+        ),
+        (
+            "s3://shared/{sales,crm}/readings/*.parquet",
+            "location-outside-storage",
+        ),
         ("s3://other/sales/readings/", "location-outside-storage"),
         ("s3://shared/sales/../crm/readings/", "unsafe-location"),
         ("s3://shared/sales/%2e%2e/crm/readings/", "unsafe-location"),
         ("s3://shared/sales/..%2fcrm/readings/", "unsafe-location"),
     ];
     let mesh = with_neighbour(mesh());
-    let mesh = with_readings(mesh, &s3, "sales", "s3://shared/sales/", locations[0].0, &BOTH);
+    let mesh = with_readings(
+        mesh,
+        &s3,
+        "sales",
+        "s3://shared/sales/",
+        locations[0].0,
+        &BOTH,
+    );
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", PASSWORD).await;
     for (location, rule) in locations {
@@ -103,15 +133,28 @@ async fn a_location_outside_of_the_storage_is_refused_though_the_store_would_all
         mesh.write("domains/sales/products/0.odcs.yaml", &contract);
         let report = server.live.reload().await;
         assert_eq!(report.faults.len(), 1, "{location}: {:?}", report.faults);
-        assert_eq!(report.faults[0].rule, rule, "{location}: {}", report.faults[0]);
+        assert_eq!(
+            report.faults[0].rule, rule,
+            "{location}: {}",
+            report.faults[0]
+        );
         let status = ana.fails(COUNT[0]).await;
-        assert_eq!(status.code(), tonic::Code::NotFound, "{location}: {status:?}");
+        assert_eq!(
+            status.code(),
+            tonic::Code::NotFound,
+            "{location}: {status:?}"
+        );
         assert_tells_nothing(&status, &secrets_of(&mesh, &s3, &[&BOTH]));
         assert_neighbour_lives(&ana).await;
     }
     assert!(s3.requests().is_empty(), "{:?}", s3.requests());
 
-    let contract = contract("readings", "parquet", "s3://shared/sales/readings/", READINGS);
+    let contract = contract(
+        "readings",
+        "parquet",
+        "s3://shared/sales/readings/",
+        READINGS,
+    );
     mesh.write("domains/sales/products/0.odcs.yaml", &contract);
     assert_eq!(server.live.reload().await.faults.len(), 0);
     assert_eq!(ana.value(COUNT[0]).await, "5");
@@ -123,11 +166,15 @@ async fn a_prefix_is_a_folder_and_not_the_beginning_of_a_name() {
     let mesh = mesh();
     let lake = lake(&mesh, &s3, "s3://shared/sales", &BOTH);
     // With and without a slash at the end, and by a pattern over everything.
-    let contracts = ["s3://shared/sales/readings", "s3://shared/sales/readings/", "s3://shared/sales/**"]
-        .iter()
-        .enumerate()
-        .map(|(n, location)| contract(&format!("t{n}"), "parquet", location, READINGS))
-        .collect::<Vec<_>>();
+    let contracts = [
+        "s3://shared/sales/readings",
+        "s3://shared/sales/readings/",
+        "s3://shared/sales/**",
+    ]
+    .iter()
+    .enumerate()
+    .map(|(n, location)| contract(&format!("t{n}"), "parquet", location, READINGS))
+    .collect::<Vec<_>>();
     let contracts: Vec<&str> = contracts.iter().map(String::as_str).collect();
     let mesh = mesh.domain_on("sales", &lake, ALL_TO_ANA, &contracts);
     let server = TestServer::start(&mesh).await;
@@ -157,7 +204,10 @@ async fn equal_keys_of_two_buckets_never_share_a_footer() {
     let alike = [readings(0..1000, 1, 100), readings(5000..6000, 2, 100)];
     assert_eq!(alike[0].len(), alike[1].len());
     let unlike = [readings(0..1000, 1, 1000), readings(5000..7000, 2, 70)];
-    for (bucket, (alike, unlike)) in ["north-lake", "south-lake"].iter().zip(alike.into_iter().zip(unlike)) {
+    for (bucket, (alike, unlike)) in ["north-lake", "south-lake"]
+        .iter()
+        .zip(alike.into_iter().zip(unlike))
+    {
         s3.put(bucket, "data/alike.parquet", alike).await;
         s3.put(bucket, "data/unlike.parquet", unlike).await;
     }
@@ -175,7 +225,9 @@ async fn equal_keys_of_two_buckets_never_share_a_footer() {
     let ana = server.client("ana", PASSWORD).await;
     for _ in 0..3 {
         for (table, south_rows) in [("alike", "1000"), ("unlike", "2000")] {
-            for (domain, from, rows, value) in [("north", 0, "1000", "1"), ("south", 5000, south_rows, "2")] {
+            for (domain, from, rows, value) in
+                [("north", 0, "1000", "1"), ("south", 5000, south_rows, "2")]
+            {
                 let table = format!("{domain}.{table}");
                 let whole = format!("SELECT count(*) FROM {table} WHERE value = {value}");
                 assert_eq!(ana.value(&whole).await, rows, "{table}");
@@ -186,7 +238,8 @@ async fn equal_keys_of_two_buckets_never_share_a_footer() {
                 assert_eq!(ana.value(&span).await, (all - 1).to_string(), "{table}");
             }
         }
-        let both = "SELECT count(*) FROM north.alike AS n JOIN south.alike AS s ON n.id + 5000 = s.id";
+        let both =
+            "SELECT count(*) FROM north.alike AS n JOIN south.alike AS s ON n.id + 5000 = s.id";
         assert_eq!(ana.value(both).await, "1000");
         let none = "SELECT count(*) FROM north.unlike AS n JOIN south.unlike AS s ON n.id = s.id";
         assert_eq!(ana.value(none).await, "0");

@@ -23,7 +23,14 @@ async fn lake_of_one_file() -> (TestS3, MeshDir) {
     let s3 = TestS3::start(&[BUCKET], &[KEY]);
     s3.put(BUCKET, FILE, readings(0..10, 1, 5)).await;
     let location = "s3://acme-sales/lake/readings/*.parquet";
-    let mesh = with_readings(mesh(), &s3, "sales", "s3://acme-sales/lake/", location, &KEY);
+    let mesh = with_readings(
+        mesh(),
+        &s3,
+        "sales",
+        "s3://acme-sales/lake/",
+        location,
+        &KEY,
+    );
     (s3, mesh)
 }
 
@@ -85,7 +92,10 @@ async fn a_file_that_is_gone_is_an_error_that_names_the_table() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_meets_a_changed_file_makes_the_next_ones_work() {
     let (s3, mesh) = lake_of_one_file().await;
-    let config = TestServerConfig { refresh: Some(Duration::from_secs(3600)), ..TestServerConfig::default() };
+    let config = TestServerConfig {
+        refresh: Some(Duration::from_secs(3600)),
+        ..TestServerConfig::default()
+    };
     let server = TestServer::start_with(&mesh, config).await;
     let ana = server.client("ana", PASSWORD).await;
     assert_eq!(ana.value(SUM).await, "10");
@@ -97,13 +107,18 @@ async fn a_query_that_meets_a_changed_file_makes_the_next_ones_work() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_file_is_seen_after_the_refresh_interval() {
     let (s3, mesh) = lake_of_one_file().await;
-    let config = TestServerConfig { refresh: Some(Duration::from_millis(300)), ..TestServerConfig::default() };
+    let config = TestServerConfig {
+        refresh: Some(Duration::from_millis(300)),
+        ..TestServerConfig::default()
+    };
     let server = TestServer::start_with(&mesh, config).await;
     let ana = server.client("ana", PASSWORD).await;
     assert_eq!(ana.value(SUM).await, "10");
-    s3.put(BUCKET, "lake/readings/b.parquet", readings(10..20, 1, 5)).await;
+    s3.put(BUCKET, "lake/readings/b.parquet", readings(10..20, 1, 5))
+        .await;
     // Not a file of this table.
-    s3.put(BUCKET, "lake/readings/c.csv", "id,value\n1,1\n").await;
+    s3.put(BUCKET, "lake/readings/c.csv", "id,value\n1,1\n")
+        .await;
     let took = becomes(&ana, SUM, "20").await;
     assert!(took < Duration::from_secs(5), "{took:?}");
     s3.delete(BUCKET, FILE).await;

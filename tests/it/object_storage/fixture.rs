@@ -14,8 +14,7 @@ use crate::support::{Key, MeshDir, TestClient, TestS3, contract};
 
 pub(super) const PASSWORD: &str = "pw";
 
-pub(super) const ALL_TO_ANA: &str =
-    "- {name: all, to: [user:ana], on: \"*\", columns: \"*\"}";
+pub(super) const ALL_TO_ANA: &str = "- {name: all, to: [user:ana], on: \"*\", columns: \"*\"}";
 
 /// The columns of [`readings`].
 pub(super) const READINGS: &str = "\

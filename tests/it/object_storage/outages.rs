@@ -50,7 +50,11 @@ async fn a_request_that_fails_once_is_sent_again() {
         s3.fail(Operation::Get, fault, 1);
         assert_eq!(ana.value(SUM).await, "10", "{fault:?}");
         // Its neighbours on a dropped connection are sent again as well.
-        assert!(s3.counts().get > undisturbed, "{fault:?}: {:?}", s3.counts());
+        assert!(
+            s3.counts().get > undisturbed,
+            "{fault:?}: {:?}",
+            s3.counts()
+        );
         assert_eq!(s3.counts().list, 0);
     }
     s3.delay(Duration::from_millis(300));
@@ -65,7 +69,11 @@ async fn a_store_that_fails_on_and_on_is_unavailable() {
     s3.fail(Operation::Get, Fault::Unavailable, 100);
     let begun = Instant::now();
     let status = ana.fails(SUM).await;
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_unavailable(&status, &mesh, &s3);
     assert_neighbour_lives(&ana).await;
 }
@@ -79,11 +87,20 @@ async fn a_dead_store_takes_its_own_tables_down_and_they_come_back() {
     s3.kill();
     let begun = Instant::now();
     let (status, ()) = tokio::join!(ana.fails(SUM), assert_neighbour_lives(&ana));
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_unavailable(&status, &mesh, &s3);
     // A refresh that fails forgets nothing.
     server.live.refresh().await;
-    let stale: Vec<_> = server.live.snapshot().stale_tables().map(ToString::to_string).collect();
+    let stale: Vec<_> = server
+        .live
+        .snapshot()
+        .stale_tables()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(stale, ["sales.readings"]);
     assert_neighbour_lives(&ana).await;
     s3.revive();
@@ -101,9 +118,16 @@ async fn a_server_starts_beside_a_dead_store() {
     let ana = server.client("ana", PASSWORD).await;
     assert_neighbour_lives(&ana).await;
     assert_unavailable(&ana.fails(SUM).await, &mesh, &s3);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
     // What the table looks like does not depend on its store.
-    assert_eq!(ana.query("DESCRIBE sales.readings").await.unwrap()[0].num_rows(), 2);
+    assert_eq!(
+        ana.query("DESCRIBE sales.readings").await.unwrap()[0].num_rows(),
+        2
+    );
     s3.revive();
     server.live.refresh().await;
     assert_eq!(ana.value(SUM).await, "10");
@@ -137,7 +161,12 @@ async fn a_wrong_secret_closes_its_own_tables_until_it_is_right() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_no_parquet_is_a_reference_and_nothing_more() {
     let (s3, mesh) = lake_and_neighbour().await;
-    s3.put(BUCKET, "lake/readings/b.parquet", "PAR1 secret-of-a-row PAR1").await;
+    s3.put(
+        BUCKET,
+        "lake/readings/b.parquet",
+        "PAR1 secret-of-a-row PAR1",
+    )
+    .await;
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", PASSWORD).await;
     let status = ana.fails(SUM).await;

@@ -27,9 +27,13 @@ async fn a_thousand_files_are_read_without_a_listing_and_their_footers_once() {
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", PASSWORD).await;
     let started = s3.counts();
-    assert!(started.list <= 2 && started.get == 0 && started.head == 0, "{started:?}");
+    assert!(
+        started.list <= 2 && started.get == 0 && started.head == 0,
+        "{started:?}"
+    );
 
-    let rows = |answer: &[arrow::array::RecordBatch]| answer.iter().map(|b| b.num_rows()).sum::<usize>();
+    let rows =
+        |answer: &[arrow::array::RecordBatch]| answer.iter().map(|b| b.num_rows()).sum::<usize>();
     s3.forget_requests();
     let answer = ana.query("SELECT * FROM sales.readings").await.unwrap();
     assert_eq!(rows(&answer), FILES * ROWS);
@@ -47,7 +51,11 @@ async fn a_thousand_files_are_read_without_a_listing_and_their_footers_once() {
 
     // Footers at hand tell which file has the row.
     s3.forget_requests();
-    assert_eq!(ana.value("SELECT sum(value) FROM sales.readings WHERE id = 777").await, "1");
+    assert_eq!(
+        ana.value("SELECT sum(value) FROM sales.readings WHERE id = 777")
+            .await,
+        "1"
+    );
     let one = s3.counts();
     assert_eq!((one.list, one.head), (0, 0), "{one:?}");
     assert!(one.get <= 2, "{one:?}");
@@ -55,7 +63,11 @@ async fn a_thousand_files_are_read_without_a_listing_and_their_footers_once() {
     // A refresh that finds nothing new forgets no footer.
     server.live.refresh().await;
     s3.forget_requests();
-    assert_eq!(ana.value("SELECT sum(value) FROM sales.readings WHERE id = 778").await, "1");
+    assert_eq!(
+        ana.value("SELECT sum(value) FROM sales.readings WHERE id = 778")
+            .await,
+        "1"
+    );
     let refreshed = s3.counts();
     assert!(refreshed.get <= 2 && refreshed.list == 0, "{refreshed:?}");
 }
@@ -63,7 +75,12 @@ async fn a_thousand_files_are_read_without_a_listing_and_their_footers_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metadata_and_plans_ask_the_store_nothing() {
     let s3 = TestS3::start(&["acme-sales"], &[KEY]);
-    s3.put("acme-sales", "lake/readings/a.parquet", readings(0..5, 1, 5)).await;
+    s3.put(
+        "acme-sales",
+        "lake/readings/a.parquet",
+        readings(0..5, 1, 5),
+    )
+    .await;
     let mesh = with_readings(mesh(), &s3, "sales", URL, LOCATION, &KEY);
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", PASSWORD).await;
@@ -75,7 +92,14 @@ async fn metadata_and_plans_ask_the_store_nothing() {
     ] {
         ana.query(statement).await.unwrap();
     }
-    ana.info("SELECT * FROM sales.readings WHERE id = 3").await.unwrap();
+    ana.info("SELECT * FROM sales.readings WHERE id = 3")
+        .await
+        .unwrap();
     let counts = s3.counts();
-    assert_eq!((counts.list, counts.get, counts.head), (0, 0, 0), "{:?}", s3.requests());
+    assert_eq!(
+        (counts.list, counts.get, counts.head),
+        (0, 0, 0),
+        "{:?}",
+        s3.requests()
+    );
 }

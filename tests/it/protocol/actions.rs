@@ -19,7 +19,9 @@ use crate::support::TestClient;
 async fn cancel(client: &TestClient, info: &FlightInfo) -> CancelStatus {
     let body = CancelFlightInfoRequest::new(info.clone()).encode_to_vec();
     let results = client.action("CancelFlightInfo", body).await.unwrap();
-    CancelFlightInfoResult::decode(results[0].as_slice()).unwrap().status()
+    CancelFlightInfoResult::decode(results[0].as_slice())
+        .unwrap()
+        .status()
 }
 
 #[tokio::test]
@@ -32,7 +34,11 @@ async fn a_running_query_is_cancelled_by_its_owner_alone() {
 
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let mut flight = bo.flight.inner().clone();
-    let mut rows = flight.do_get(bo.request(ticket)).await.unwrap().into_inner();
+    let mut rows = flight
+        .do_get(bo.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     for _ in 0..2 {
         rows.next().await.unwrap().unwrap();
     }
@@ -58,7 +64,11 @@ async fn the_older_action_cancels_as_well() {
     let info = bo.info(ENDLESS).await.unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let mut flight = bo.flight.inner().clone();
-    let mut rows = flight.do_get(bo.request(ticket)).await.unwrap().into_inner();
+    let mut rows = flight
+        .do_get(bo.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     for _ in 0..2 {
         rows.next().await.unwrap().unwrap();
     }
@@ -82,7 +92,10 @@ async fn tickets_are_renewed_for_their_owner() {
     let ana = server.client("ana", "pw-ana").await;
     let info = bo.info("SELECT id FROM sales.orders").await.unwrap();
     let body = RenewFlightEndpointRequest::new(info.endpoint[0].clone()).encode_to_vec();
-    let results = bo.action("RenewFlightEndpoint", body.clone()).await.unwrap();
+    let results = bo
+        .action("RenewFlightEndpoint", body.clone())
+        .await
+        .unwrap();
     let endpoint = FlightEndpoint::decode(results[0].as_slice()).unwrap();
     assert!(endpoint.expiration_time.is_some());
     let rows = bo.redeem(endpoint.ticket.unwrap()).await.unwrap();
@@ -96,16 +109,29 @@ async fn what_is_listed_and_what_is_not() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
     let mut flight = ana.flight.inner().clone();
-    let listed = flight.list_actions(ana.request(arrow_flight::Empty {})).await.unwrap();
+    let listed = flight
+        .list_actions(ana.request(arrow_flight::Empty {}))
+        .await
+        .unwrap();
     let listed: Vec<_> = listed.into_inner().try_collect().await.unwrap();
     assert_eq!(listed.len(), 8);
-    assert!(listed.iter().any(|action| action.r#type == "CreatePreparedStatement"));
+    assert!(
+        listed
+            .iter()
+            .any(|action| action.r#type == "CreatePreparedStatement")
+    );
 
     let begin = ActionBeginTransactionRequest {};
-    let status = ana.sql_action("BeginTransaction", &begin).await.unwrap_err();
+    let status = ana
+        .sql_action("BeginTransaction", &begin)
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     let status = ana.action("Nonsense", vec![]).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
-    let status = ana.action("CreatePreparedStatement", b"\xff".to_vec()).await.unwrap_err();
+    let status = ana
+        .action("CreatePreparedStatement", b"\xff".to_vec())
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
 }

@@ -46,7 +46,10 @@ async fn a_ticket_of_another_reads_like_an_unknown_one() {
     let mut tampered = handle_of(&stolen);
     let last = tampered.len() - 1;
     tampered[last] ^= 1;
-    same(&unknown, &bo.redeem(ticket_of(&tampered)).await.unwrap_err());
+    same(
+        &unknown,
+        &bo.redeem(ticket_of(&tampered)).await.unwrap_err(),
+    );
 
     // The other way round: a view of less is no view of more.
     let narrow = ticket(&ana, "SELECT count(*) FROM sales.orders").await;
@@ -77,7 +80,10 @@ async fn prepared_statements_of_others_are_unknown() {
         query: "SELECT * FROM hr.people".to_owned(),
         transaction_id: None,
     };
-    let created = bo.sql_action("CreatePreparedStatement", &request).await.unwrap();
+    let created = bo
+        .sql_action("CreatePreparedStatement", &request)
+        .await
+        .unwrap();
     let created: arrow_flight::sql::ActionCreatePreparedStatementResult =
         created[0].unpack().unwrap().unwrap();
     let by_handle = |handle: &[u8]| CommandPreparedStatementQuery {
@@ -88,12 +94,18 @@ async fn prepared_statements_of_others_are_unknown() {
     let unknown = ana.command(&by_handle(b"unknown")).await.unwrap_err();
     assert_eq!(theft.code(), Code::NotFound);
     same(&theft, &unknown);
-    assert_eq!(bo.metadata(&by_handle(&handle)).await.unwrap()[0].num_rows(), 2);
+    assert_eq!(
+        bo.metadata(&by_handle(&handle)).await.unwrap()[0].num_rows(),
+        2
+    );
 
     // A handle is of its own kind.
     same(&unknown, &bo.redeem(ticket_of(&handle)).await.unwrap_err());
     let ticket = ticket(&bo, "SELECT 1").await;
-    let as_prepared = bo.command(&by_handle(&handle_of(&ticket))).await.unwrap_err();
+    let as_prepared = bo
+        .command(&by_handle(&handle_of(&ticket)))
+        .await
+        .unwrap_err();
     same(&unknown, &as_prepared);
 }
 

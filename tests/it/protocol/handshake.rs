@@ -36,7 +36,11 @@ fn bearer_of<T>(response: &Response<T>) -> String {
 }
 
 async fn user_of(server: &TestServer, bearer: &str) -> String {
-    server.service(bearer).await.value("SELECT current_user()").await
+    server
+        .service(bearer)
+        .await
+        .value("SELECT current_user()")
+        .await
 }
 
 fn empty_message() -> HandshakeRequest {
@@ -49,10 +53,14 @@ async fn go_sends_nothing_and_waits_for_headers() {
     let unpadded = BASE64_STANDARD_NO_PAD.encode("ana:pw-ana");
     let authorization = Some(format!("Basic {unpadded}"));
     // The request stays open: headers must come first.
-    let response = handshake(&server, authorization, stream::pending()).await.unwrap();
+    let response = handshake(&server, authorization, stream::pending())
+        .await
+        .unwrap();
     assert_eq!(user_of(&server, &bearer_of(&response)).await, "ana");
 
-    let response = handshake(&server, basic("ana:pw-ana"), stream::empty()).await.unwrap();
+    let response = handshake(&server, basic("ana:pw-ana"), stream::empty())
+        .await
+        .unwrap();
     bearer_of(&response);
     let answers: Vec<_> = response.into_inner().try_collect().await.unwrap();
     assert!(answers.is_empty(), "no message, no answer");
@@ -62,7 +70,9 @@ async fn go_sends_nothing_and_waits_for_headers() {
 async fn java_sends_one_empty_message() {
     let (_mesh, server) = start().await;
     let messages = stream::iter([empty_message()]);
-    let response = handshake(&server, basic("ana:pw-ana"), messages).await.unwrap();
+    let response = handshake(&server, basic("ana:pw-ana"), messages)
+        .await
+        .unwrap();
     let bearer = bearer_of(&response);
     let answers: Vec<_> = response.into_inner().try_collect().await.unwrap();
     assert_eq!(answers.len(), 1);
@@ -81,7 +91,9 @@ async fn a_basic_auth_message_and_a_binary_token_header() {
         protocol_version: 1,
         payload: auth.encode_to_vec().into(),
     };
-    let response = handshake(&server, None, stream::iter([message])).await.unwrap();
+    let response = handshake(&server, None, stream::iter([message]))
+        .await
+        .unwrap();
     let answers: Vec<_> = response.into_inner().try_collect().await.unwrap();
     let token = answers[0].payload.clone();
 
@@ -97,7 +109,9 @@ async fn a_basic_auth_message_and_a_binary_token_header() {
 async fn bearers_may_shake_hands_as_well() {
     let (_mesh, server) = start().await;
     let service = Some("Bearer token-of-bi".to_owned());
-    let response = handshake(&server, service, stream::iter([empty_message()])).await.unwrap();
+    let response = handshake(&server, service, stream::iter([empty_message()]))
+        .await
+        .unwrap();
     let session = bearer_of(&response);
     assert_eq!(user_of(&server, &session).await, "bi");
     let again = Some(format!("Bearer {session}"));
@@ -120,11 +134,17 @@ async fn refusals() {
     ] {
         let text = format!("{authorization:?}");
         let messages = stream::iter([empty_message()]);
-        let status = handshake(&server, authorization, messages).await.unwrap_err();
+        let status = handshake(&server, authorization, messages)
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{text}: {status:?}");
     }
-    let wrong = handshake(&server, basic("ana:wrong"), stream::empty()).await.unwrap_err();
-    let unknown = handshake(&server, basic("eve:wrong"), stream::empty()).await.unwrap_err();
+    let wrong = handshake(&server, basic("ana:wrong"), stream::empty())
+        .await
+        .unwrap_err();
+    let unknown = handshake(&server, basic("eve:wrong"), stream::empty())
+        .await
+        .unwrap_err();
     assert_eq!(wrong.message(), unknown.message());
 }
 
@@ -137,14 +157,19 @@ async fn every_call_needs_credentials() {
     let mut flight = anonymous.flight.inner().clone();
     let listed = flight.list_actions(arrow_flight::Empty {}).await;
     assert_eq!(listed.err().unwrap().code(), Code::Unauthenticated);
-    let status = anonymous.action("GetSessionOptions", vec![]).await.unwrap_err();
+    let status = anonymous
+        .action("GetSessionOptions", vec![])
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
 }
 
 #[tokio::test]
 async fn a_session_ends_when_the_password_changes() {
     let (mesh, server) = start().await;
-    let response = handshake(&server, basic("ana:pw-ana"), stream::empty()).await.unwrap();
+    let response = handshake(&server, basic("ana:pw-ana"), stream::empty())
+        .await
+        .unwrap();
     let bearer = bearer_of(&response);
     let by_password = server.client("ana", "pw-ana").await;
     assert_eq!(by_password.value("SELECT 1").await, "1");
@@ -152,7 +177,10 @@ async fn a_session_ends_when_the_password_changes() {
     let text = std::fs::read_to_string(mesh.mesh_file()).unwrap();
     let other = crate::support::MeshDir::new("other").user("ana", "new", &["analysts"], &[]);
     let line = |text: &str| {
-        let line = text.lines().find(|line| line.contains("password:")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.contains("password:"))
+            .unwrap();
         line.to_owned()
     };
     let changed = std::fs::read_to_string(other.mesh_file()).unwrap();
@@ -163,7 +191,10 @@ async fn a_session_ends_when_the_password_changes() {
     assert_eq!(status.code(), Code::Unauthenticated);
     let status = by_password.fails("SELECT 1").await;
     assert_eq!(status.code(), Code::Unauthenticated);
-    assert_eq!(server.client("ana", "new").await.value("SELECT 1").await, "1");
+    assert_eq!(
+        server.client("ana", "new").await.value("SELECT 1").await,
+        "1"
+    );
 }
 
 #[tokio::test]
@@ -173,7 +204,11 @@ async fn guessing_gets_slow_and_leaves_the_logged_in_alone() {
     assert_eq!(ana.value("SELECT 1").await, "1");
     let mut slowed = false;
     for guess in 0..12 {
-        let status = server.client("ana", &guess.to_string()).await.fails("SELECT 1").await;
+        let status = server
+            .client("ana", &guess.to_string())
+            .await
+            .fails("SELECT 1")
+            .await;
         assert_eq!(status.code(), Code::Unauthenticated);
         slowed |= status.message().starts_with("too many failed logins");
     }

@@ -15,7 +15,10 @@ use crate::support::TestClient;
 
 async fn column(client: &TestClient, command: &impl ProstMessageExt, name: &str) -> Vec<String> {
     let batches = client.metadata(command).await.unwrap();
-    batches.iter().flat_map(|batch| texts(batch, name)).collect()
+    batches
+        .iter()
+        .flat_map(|batch| texts(batch, name))
+        .collect()
 }
 
 fn texts(batch: &RecordBatch, name: &str) -> Vec<String> {
@@ -33,15 +36,24 @@ async fn everybody_sees_their_own_tables() {
     let schemas = CommandGetDbSchemas::default();
     assert_eq!(column(&ana, &tables, "table_name").await, ["orders"]);
     assert_eq!(column(&ana, &schemas, "db_schema_name").await, ["sales"]);
-    assert_eq!(column(&bo, &tables, "table_name").await, ["people", "orders"]);
-    assert_eq!(column(&bo, &schemas, "db_schema_name").await, ["hr", "sales"]);
+    assert_eq!(
+        column(&bo, &tables, "table_name").await,
+        ["people", "orders"]
+    );
+    assert_eq!(
+        column(&bo, &schemas, "db_schema_name").await,
+        ["hr", "sales"]
+    );
     assert!(column(&cy, &tables, "table_name").await.is_empty());
     assert!(column(&cy, &schemas, "db_schema_name").await.is_empty());
     for client in [&ana, &bo, &cy] {
         let catalogs = column(client, &CommandGetCatalogs {}, "catalog_name").await;
         assert_eq!(catalogs, ["acme"]);
     }
-    assert_eq!(column(&ana, &CommandGetTableTypes {}, "table_type").await, ["TABLE"]);
+    assert_eq!(
+        column(&ana, &CommandGetTableTypes {}, "table_type").await,
+        ["TABLE"]
+    );
 }
 
 #[tokio::test]
@@ -50,16 +62,62 @@ async fn filters() {
     let bo = server.client("bo", "pw-bo").await;
     let some = |text: &str| Some(text.to_owned());
     let cases = [
-        (CommandGetTables { catalog: some(""), ..Default::default() }, vec![]),
-        (CommandGetTables { catalog: some("acme"), ..Default::default() }, vec!["people", "orders"]),
-        (CommandGetTables { db_schema_filter_pattern: some("sal%"), ..Default::default() }, vec!["orders"]),
-        (CommandGetTables { table_name_filter_pattern: some("_eople"), ..Default::default() }, vec!["people"]),
-        (CommandGetTables { table_name_filter_pattern: some(r"\_eople"), ..Default::default() }, vec![]),
-        (CommandGetTables { table_types: vec!["BASE TABLE".to_owned()], ..Default::default() }, vec!["people", "orders"]),
-        (CommandGetTables { table_types: vec!["VIEW".to_owned()], ..Default::default() }, vec![]),
+        (
+            CommandGetTables {
+                catalog: some(""),
+                ..Default::default()
+            },
+            vec![],
+        ),
+        (
+            CommandGetTables {
+                catalog: some("acme"),
+                ..Default::default()
+            },
+            vec!["people", "orders"],
+        ),
+        (
+            CommandGetTables {
+                db_schema_filter_pattern: some("sal%"),
+                ..Default::default()
+            },
+            vec!["orders"],
+        ),
+        (
+            CommandGetTables {
+                table_name_filter_pattern: some("_eople"),
+                ..Default::default()
+            },
+            vec!["people"],
+        ),
+        (
+            CommandGetTables {
+                table_name_filter_pattern: some(r"\_eople"),
+                ..Default::default()
+            },
+            vec![],
+        ),
+        (
+            CommandGetTables {
+                table_types: vec!["BASE TABLE".to_owned()],
+                ..Default::default()
+            },
+            vec!["people", "orders"],
+        ),
+        (
+            CommandGetTables {
+                table_types: vec!["VIEW".to_owned()],
+                ..Default::default()
+            },
+            vec![],
+        ),
     ];
     for (command, expected) in cases {
-        assert_eq!(column(&bo, &command, "table_name").await, expected, "{command:?}");
+        assert_eq!(
+            column(&bo, &command, "table_name").await,
+            expected,
+            "{command:?}"
+        );
     }
 }
 
@@ -72,9 +130,17 @@ async fn table_schemas_are_authorised_and_described() {
         ..Default::default()
     };
     let batches = ana.metadata(&command).await.unwrap();
-    let message = batches[0].column_by_name("table_schema").unwrap().as_binary::<i32>().value(0);
+    let message = batches[0]
+        .column_by_name("table_schema")
+        .unwrap()
+        .as_binary::<i32>()
+        .value(0);
     let schema = Schema::try_from(IpcMessage(message.to_vec().into())).unwrap();
-    let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let names: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
     assert_eq!(names, ["id", "region", "amount", "placed_at"]);
     assert_eq!(schema.field(1).data_type(), &DataType::Utf8);
     let id = schema.field(0).metadata();
@@ -82,7 +148,10 @@ async fn table_schemas_are_authorised_and_described() {
     assert_eq!(id["ARROW:FLIGHT:SQL:TYPE_NAME"], "BIGINT");
     assert_eq!(schema.field(2).metadata()["ARROW:FLIGHT:SQL:SCALE"], "2");
     // It is the schema of the table's rows, but for the remarks.
-    let rows = ana.query("SELECT * FROM sales.orders LIMIT 1").await.unwrap();
+    let rows = ana
+        .query("SELECT * FROM sales.orders LIMIT 1")
+        .await
+        .unwrap();
     let plain: Vec<_> = schema
         .fields()
         .iter()
@@ -111,8 +180,14 @@ async fn keys() {
     };
     assert!(column(&ana, &hidden, "column_name").await.is_empty());
 
-    let exported = CommandGetExportedKeys { table: "orders".to_owned(), ..Default::default() };
-    let imported = CommandGetImportedKeys { table: "orders".to_owned(), ..Default::default() };
+    let exported = CommandGetExportedKeys {
+        table: "orders".to_owned(),
+        ..Default::default()
+    };
+    let imported = CommandGetImportedKeys {
+        table: "orders".to_owned(),
+        ..Default::default()
+    };
     let cross = CommandGetCrossReference {
         pk_table: "orders".to_owned(),
         fk_table: "people".to_owned(),
@@ -131,9 +206,17 @@ async fn keys() {
 async fn sql_info_is_complete_and_selects() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
-    let all = ana.metadata(&CommandGetSqlInfo { info: vec![] }).await.unwrap();
+    let all = ana
+        .metadata(&CommandGetSqlInfo { info: vec![] })
+        .await
+        .unwrap();
     assert!(all[0].num_rows() > 90, "{} values", all[0].num_rows());
-    let few = ana.metadata(&CommandGetSqlInfo { info: vec![0, 3, 8, 510] }).await.unwrap();
+    let few = ana
+        .metadata(&CommandGetSqlInfo {
+            info: vec![0, 3, 8, 510],
+        })
+        .await
+        .unwrap();
     let names = few[0].column(0).as_primitive::<UInt32Type>();
     assert_eq!(names.values(), &[0, 3, 8, 510]);
     assert_eq!(few[0].schema(), all[0].schema());
@@ -143,11 +226,18 @@ async fn sql_info_is_complete_and_selects() {
 async fn xdbc_types() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
-    let all = column(&ana, &CommandGetXdbcTypeInfo { data_type: None }, "type_name").await;
+    let all = column(
+        &ana,
+        &CommandGetXdbcTypeInfo { data_type: None },
+        "type_name",
+    )
+    .await;
     for name in ["VARCHAR", "BIGINT", "DECIMAL", "TIMESTAMP", "BOOLEAN"] {
         assert!(all.iter().any(|found| found == name), "{name}");
     }
-    let bigint = CommandGetXdbcTypeInfo { data_type: Some(-5) };
+    let bigint = CommandGetXdbcTypeInfo {
+        data_type: Some(-5),
+    };
     assert_eq!(column(&ana, &bigint, "type_name").await, ["BIGINT"]);
 }
 
@@ -169,9 +259,23 @@ async fn every_answer_has_the_schema_that_was_told() {
     check(&bo, CommandGetCatalogs {}).await;
     check(&bo, CommandGetDbSchemas::default()).await;
     check(&bo, CommandGetTables::default()).await;
-    check(&bo, CommandGetTables { include_schema: true, ..Default::default() }).await;
+    check(
+        &bo,
+        CommandGetTables {
+            include_schema: true,
+            ..Default::default()
+        },
+    )
+    .await;
     check(&bo, CommandGetTableTypes {}).await;
-    check(&bo, CommandGetPrimaryKeys { table: "orders".to_owned(), ..Default::default() }).await;
+    check(
+        &bo,
+        CommandGetPrimaryKeys {
+            table: "orders".to_owned(),
+            ..Default::default()
+        },
+    )
+    .await;
     check(&bo, CommandGetExportedKeys::default()).await;
     check(&bo, CommandGetImportedKeys::default()).await;
     check(&bo, CommandGetCrossReference::default()).await;
@@ -185,12 +289,15 @@ async fn a_new_grant_shows_at_once() {
     let cy = server.client("cy", "pw-cy").await;
     let tables = CommandGetTables::default();
     assert!(column(&cy, &tables, "table_name").await.is_empty());
-    mesh.grants("hr", "
+    mesh.grants(
+        "hr",
+        "
 - name: open
   to: [everyone]
   on: people
   columns: [id, name]
-");
+",
+    );
     assert!(server.live.reload().await.applied);
     assert_eq!(column(&cy, &tables, "table_name").await, ["people"]);
 }

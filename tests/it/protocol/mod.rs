@@ -114,9 +114,9 @@ fn orders() -> RecordBatch {
         ),
         (
             "note",
-            Arc::new(StringArray::from_iter_values(
-                ids().map(|id| format!("note number {id}, which is longer than a view's inline text")),
-            )),
+            Arc::new(StringArray::from_iter_values(ids().map(|id| {
+                format!("note number {id}, which is longer than a view's inline text")
+            }))),
         ),
     ];
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))

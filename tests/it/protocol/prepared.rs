@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeStringArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, LargeStringArray, RecordBatch, StringArray,
+};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow_flight::FlightDescriptor;
 use arrow_flight::encode::FlightDataEncoderBuilder;
@@ -38,7 +40,10 @@ async fn create(client: &TestClient, sql: &str) -> ActionCreatePreparedStatement
         query: sql.to_owned(),
         transaction_id: None,
     };
-    let created = client.sql_action("CreatePreparedStatement", &request).await.unwrap();
+    let created = client
+        .sql_action("CreatePreparedStatement", &request)
+        .await
+        .unwrap();
     created[0].unpack().unwrap().unwrap()
 }
 
@@ -59,7 +64,10 @@ async fn bind(client: &TestClient, handle: &Bytes, parameters: RecordBatch) {
         .await
         .unwrap();
     let mut flight = client.flight.inner().clone();
-    let results = flight.do_put(client.request(stream::iter(messages))).await.unwrap();
+    let results = flight
+        .do_put(client.request(stream::iter(messages)))
+        .await
+        .unwrap();
     let results: Vec<_> = results.into_inner().try_collect().await.unwrap();
     assert_eq!(results.len(), 1);
 }
@@ -68,7 +76,10 @@ async fn bind(client: &TestClient, handle: &Bytes, parameters: RecordBatch) {
 async fn without_parameters() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
-    let mut prepared = ana.prepare("SELECT id, region FROM sales.orders").await.unwrap();
+    let mut prepared = ana
+        .prepare("SELECT id, region FROM sales.orders")
+        .await
+        .unwrap();
     assert_eq!(prepared.dataset_schema().unwrap().fields().len(), 2);
     assert!(prepared.parameter_schema().unwrap().fields().is_empty());
     let info = prepared.execute().await.unwrap();
@@ -121,7 +132,10 @@ async fn dollar_parameters_may_repeat() {
     ])
     .unwrap();
     let found = run(&ana, sql, parameters).await;
-    assert_eq!(found[0].column(0).as_primitive::<Int64Type>().values(), &[4, 6]);
+    assert_eq!(
+        found[0].column(0).as_primitive::<Int64Type>().values(),
+        &[4, 6]
+    );
 }
 
 #[tokio::test]
@@ -146,7 +160,13 @@ async fn several_rows_run_one_after_another() {
     let found = ana.fetch(&info).await.unwrap();
     let ids: Vec<i64> = found
         .iter()
-        .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec())
+        .flat_map(|batch| {
+            batch
+                .column(0)
+                .as_primitive::<Int64Type>()
+                .values()
+                .to_vec()
+        })
         .collect();
     assert_eq!(ids, [8, 2]);
 }
@@ -160,18 +180,25 @@ async fn a_client_may_go_on_with_the_handle_that_it_bound_to() {
     for id in [6_i64, 10] {
         bind(&ana, &handle, one(Arc::new(Int64Array::from(vec![id])))).await;
         let found = ana.metadata(&by_handle(&handle)).await.unwrap();
-        assert_eq!(found[0].column(0).as_primitive::<Int64Type>().values(), &[id]);
+        assert_eq!(
+            found[0].column(0).as_primitive::<Int64Type>().values(),
+            &[id]
+        );
     }
     let close = ActionClosePreparedStatementRequest {
         prepared_statement_handle: handle.clone(),
     };
     for _ in 0..2 {
-        ana.sql_action("ClosePreparedStatement", &close).await.unwrap();
+        ana.sql_action("ClosePreparedStatement", &close)
+            .await
+            .unwrap();
     }
     let garbage = ActionClosePreparedStatementRequest {
         prepared_statement_handle: Bytes::from_static(b"garbage"),
     };
-    ana.sql_action("ClosePreparedStatement", &garbage).await.unwrap();
+    ana.sql_action("ClosePreparedStatement", &garbage)
+        .await
+        .unwrap();
     let unbound = ana.command(&by_handle(&handle)).await.unwrap_err();
     assert_eq!(unbound.code(), Code::InvalidArgument, "{unbound:?}");
 }
@@ -180,18 +207,33 @@ async fn a_client_may_go_on_with_the_handle_that_it_bound_to() {
 async fn the_number_of_parameters_must_be_right() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
-    let created = create(&ana, "SELECT id FROM sales.orders WHERE id = ? AND region = ?").await;
+    let created = create(
+        &ana,
+        "SELECT id FROM sales.orders WHERE id = ? AND region = ?",
+    )
+    .await;
     let handle = created.prepared_statement_handle;
     let status = ana.command(&by_handle(&handle)).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert!(status.message().contains("2 parameters, 0 are bound"), "{}", status.message());
+    assert!(
+        status.message().contains("2 parameters, 0 are bound"),
+        "{}",
+        status.message()
+    );
     bind(&ana, &handle, one(Arc::new(Int64Array::from(vec![1])))).await;
     let status = ana.command(&by_handle(&handle)).await.unwrap_err();
-    assert!(status.message().contains("2 parameters, 1 are bound"), "{}", status.message());
+    assert!(
+        status.message().contains("2 parameters, 1 are bound"),
+        "{}",
+        status.message()
+    );
     let plain = ana.fails("SELECT id FROM sales.orders WHERE id = ?").await;
     assert_eq!(plain.code(), Code::InvalidArgument);
     let word: ArrayRef = Arc::new(StringArray::from(vec!["a word"]));
-    let mut prepared = ana.prepare("SELECT id FROM sales.orders WHERE id = ?").await.unwrap();
+    let mut prepared = ana
+        .prepare("SELECT id FROM sales.orders WHERE id = ?")
+        .await
+        .unwrap();
     prepared.set_parameters(one(word)).unwrap();
     assert!(prepared.execute().await.is_err());
 }
@@ -209,7 +251,10 @@ async fn the_result_says_that_it_is_no_update() {
         query: "SELECT 1".to_owned(),
         transaction_id: None,
     };
-    let created = ana.sql_action("CreatePreparedStatement", &request).await.unwrap();
+    let created = ana
+        .sql_action("CreatePreparedStatement", &request)
+        .await
+        .unwrap();
     let decoded = WithUpdate::decode(created[0].value.clone()).unwrap();
     assert_eq!(decoded.is_update, Some(false));
 }
@@ -221,7 +266,10 @@ async fn failures_come_early() {
     for (sql, code) in [
         ("SELECT nope FROM sales.orders", Code::InvalidArgument),
         ("SELECT * FROM hr.people", Code::NotFound),
-        ("INSERT INTO sales.orders VALUES (1)", Code::PermissionDenied),
+        (
+            "INSERT INTO sales.orders VALUES (1)",
+            Code::PermissionDenied,
+        ),
     ] {
         let status = ana.prepare(sql).await.err().unwrap();
         assert_eq!(status.code(), code, "{sql}");
@@ -232,7 +280,10 @@ async fn failures_come_early() {
 async fn placeholders_in_text_are_text() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
-    let found = ana.query("SELECT '?' AS \"a?\" -- and here ?").await.unwrap();
+    let found = ana
+        .query("SELECT '?' AS \"a?\" -- and here ?")
+        .await
+        .unwrap();
     assert_eq!(pretty(&found), "+----+\n| a? |\n+----+\n| ?  |\n+----+");
     assert_eq!(found[0].column(0).len(), 1);
 }

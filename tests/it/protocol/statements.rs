@@ -18,7 +18,9 @@ async fn a_statement_comes_back_with_its_rows() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
     let rows = ana
-        .query("SELECT region, count(*) AS n, sum(amount) AS total FROM sales.orders GROUP BY region")
+        .query(
+            "SELECT region, count(*) AS n, sum(amount) AS total FROM sales.orders GROUP BY region",
+        )
         .await
         .unwrap();
     assert_eq!(
@@ -30,7 +32,10 @@ async fn a_statement_comes_back_with_its_rows() {
 | EU     | 500 | 213646.00 |
 +--------+-----+-----------+"
     );
-    assert_eq!(ana.value("SELECT count(*) FROM acme.sales.orders").await, "500");
+    assert_eq!(
+        ana.value("SELECT count(*) FROM acme.sales.orders").await,
+        "500"
+    );
 }
 
 #[tokio::test]
@@ -52,9 +57,15 @@ async fn the_flight_info_says_what_the_stream_is() {
         "EXPLAIN SELECT id FROM sales.orders",
         "SHOW TABLES",
     ] {
-        let info = bo.info(sql).await.unwrap_or_else(|status| panic!("{sql}: {status:?}"));
+        let info = bo
+            .info(sql)
+            .await
+            .unwrap_or_else(|status| panic!("{sql}: {status:?}"));
         let told = Schema::try_from(IpcMessage(info.schema.clone())).unwrap();
-        let rows = bo.fetch(&info).await.unwrap_or_else(|status| panic!("{sql}: {status:?}"));
+        let rows = bo
+            .fetch(&info)
+            .await
+            .unwrap_or_else(|status| panic!("{sql}: {status:?}"));
         for batch in &rows {
             assert_eq!(*batch.schema(), told, "{sql}");
         }
@@ -64,7 +75,11 @@ async fn the_flight_info_says_what_the_stream_is() {
             transaction_id: None,
         };
         let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
-        let schema = flight.get_schema(bo.request(descriptor)).await.unwrap().into_inner();
+        let schema = flight
+            .get_schema(bo.request(descriptor))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(schema.schema, info.schema, "{sql}");
         for field in told.fields() {
             assert_wire(field.data_type(), sql);
@@ -98,14 +113,20 @@ fn assert_wire(data_type: &DataType, sql: &str) {
 async fn the_flight_info_has_one_endpoint_here() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
-    let info = ana.info("SELECT id FROM sales.orders ORDER BY id").await.unwrap();
+    let info = ana
+        .info("SELECT id FROM sales.orders ORDER BY id")
+        .await
+        .unwrap();
     assert_eq!(info.endpoint.len(), 1);
     assert!(info.endpoint[0].location.is_empty());
     assert!(info.endpoint[0].expiration_time.is_some());
     assert_eq!((info.total_records, info.total_bytes), (-1, -1));
     assert!(info.ordered);
     assert_eq!(std::str::from_utf8(&info.app_metadata).unwrap().len(), 36);
-    assert_eq!(info.flight_descriptor.as_ref().unwrap().r#type(), DescriptorType::Cmd);
+    assert_eq!(
+        info.flight_descriptor.as_ref().unwrap().r#type(),
+        DescriptorType::Cmd
+    );
     let unordered = ana.info("SELECT id FROM sales.orders").await.unwrap();
     assert!(!unordered.ordered);
 
@@ -124,7 +145,11 @@ async fn polling_is_complete_at_once() {
     };
     let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
     let mut flight = ana.flight.inner().clone();
-    let poll = flight.poll_flight_info(ana.request(descriptor)).await.unwrap().into_inner();
+    let poll = flight
+        .poll_flight_info(ana.request(descriptor))
+        .await
+        .unwrap()
+        .into_inner();
     assert!(poll.flight_descriptor.is_none());
     let rows = ana.fetch(&poll.info.unwrap()).await.unwrap();
     assert_eq!(rows[0].num_rows(), 1);
@@ -140,7 +165,11 @@ async fn large_results_come_in_small_messages() {
         .unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let mut flight = bo.flight.inner().clone();
-    let stream = flight.do_get(bo.request(ticket)).await.unwrap().into_inner();
+    let stream = flight
+        .do_get(bo.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     let messages: Vec<FlightData> = stream.try_collect().await.unwrap();
     assert!(messages.len() > 5, "{} messages", messages.len());
     for message in &messages {
@@ -158,7 +187,11 @@ async fn a_few_rows_of_wide_text_make_a_small_message() {
         .unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let mut flight = bo.flight.inner().clone();
-    let stream = flight.do_get(bo.request(ticket)).await.unwrap().into_inner();
+    let stream = flight
+        .do_get(bo.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     let messages: Vec<FlightData> = stream.try_collect().await.unwrap();
     let bytes: usize = messages.iter().map(Message::encoded_len).sum();
     assert!(bytes < 10_000, "{bytes} bytes for twenty rows");
@@ -169,7 +202,9 @@ async fn one_row_may_be_big_and_not_too_big() {
     let (_mesh, server) = start().await;
     let bo = server.client("bo", "pw-bo").await;
     let joined = |rows: u32| {
-        format!("SELECT string_agg(repeat(note, 100), '') AS t FROM (SELECT note FROM sales.orders LIMIT {rows})")
+        format!(
+            "SELECT string_agg(repeat(note, 100), '') AS t FROM (SELECT note FROM sales.orders LIMIT {rows})"
+        )
     };
     let big = bo.query(&joined(1_000)).await.unwrap();
     assert_eq!(big.iter().map(|batch| batch.num_rows()).sum::<usize>(), 1);
@@ -185,20 +220,44 @@ async fn causes_have_their_codes() {
     let ana = server.client("ana", "pw-ana").await;
     for (sql, code, text) in [
         ("SELEC 1", Code::InvalidArgument, "line 1, column 1"),
-        ("SELECT nope FROM sales.orders", Code::InvalidArgument, "nope"),
-        ("SELECT note FROM sales.orders", Code::InvalidArgument, "note"),
+        (
+            "SELECT nope FROM sales.orders",
+            Code::InvalidArgument,
+            "nope",
+        ),
+        (
+            "SELECT note FROM sales.orders",
+            Code::InvalidArgument,
+            "note",
+        ),
         ("SELECT nope(1)", Code::InvalidArgument, "nope"),
         ("SELECT 1/0", Code::InvalidArgument, "ivide by zero"),
-        ("SELECT * FROM sales.nothing", Code::NotFound, "sales.nothing"),
+        (
+            "SELECT * FROM sales.nothing",
+            Code::NotFound,
+            "sales.nothing",
+        ),
         ("SELECT * FROM hr.people", Code::NotFound, "hr.people"),
-        ("DELETE FROM sales.orders", Code::PermissionDenied, "read-only"),
-        ("CREATE TABLE t (a INT)", Code::PermissionDenied, "read-only"),
+        (
+            "DELETE FROM sales.orders",
+            Code::PermissionDenied,
+            "read-only",
+        ),
+        (
+            "CREATE TABLE t (a INT)",
+            Code::PermissionDenied,
+            "read-only",
+        ),
         ("SELECT 1; SELECT 2", Code::InvalidArgument, "one statement"),
         ("", Code::InvalidArgument, "no statement"),
     ] {
         let status = ana.fails(sql).await;
         assert_eq!(status.code(), code, "{sql}: {status:?}");
-        assert!(status.message().contains(text), "{sql}: {}", status.message());
+        assert!(
+            status.message().contains(text),
+            "{sql}: {}",
+            status.message()
+        );
         assert!(status.message().len() < 2048);
     }
     let missing = ana.fails("SELECT * FROM hr.peopl").await;
@@ -240,7 +299,9 @@ async fn what_weft_does_not_do_is_said() {
     let put = flight.do_put(ana.request(stream::iter([message]))).await;
     assert_eq!(put.err().unwrap().code(), Code::PermissionDenied);
 
-    let listed = flight.list_flights(ana.request(arrow_flight::Criteria::default())).await;
+    let listed = flight
+        .list_flights(ana.request(arrow_flight::Criteria::default()))
+        .await;
     assert_eq!(listed.err().unwrap().code(), Code::Unimplemented);
     let exchanged = flight.do_exchange(ana.request(stream::empty())).await;
     assert_eq!(exchanged.err().unwrap().code(), Code::Unimplemented);
@@ -256,9 +317,15 @@ async fn what_weft_does_not_do_is_said() {
     let status = flight.get_flight_info(ana.request(path)).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     let garbage = FlightDescriptor::new_cmd("SELECT 1");
-    let status = flight.get_flight_info(ana.request(garbage)).await.unwrap_err();
+    let status = flight
+        .get_flight_info(ana.request(garbage))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
-    let status = ana.redeem(Ticket::new(b"garbage".to_vec())).await.unwrap_err();
+    let status = ana
+        .redeem(Ticket::new(b"garbage".to_vec()))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
 }
 
@@ -267,10 +334,17 @@ async fn a_client_that_goes_away_stops_its_query() {
     let (_mesh, server) = start().await;
     let bo = server.client("bo", "pw-bo").await;
     let info = bo.info(ENDLESS).await.unwrap();
-    let query_id = std::str::from_utf8(&info.app_metadata).unwrap().parse().unwrap();
+    let query_id = std::str::from_utf8(&info.app_metadata)
+        .unwrap()
+        .parse()
+        .unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let mut flight = bo.flight.inner().clone();
-    let mut rows = flight.do_get(bo.request(ticket)).await.unwrap().into_inner();
+    let mut rows = flight
+        .do_get(bo.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     for _ in 0..3 {
         rows.next().await.unwrap().unwrap();
     }

@@ -52,7 +52,11 @@ async fn a_stopping_server_lets_streams_finish() {
     let info = bo.info("SELECT * FROM sales.orders").await.unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let mut flight = bo.flight.inner().clone();
-    let mut rows = flight.do_get(bo.request(ticket)).await.unwrap().into_inner();
+    let mut rows = flight
+        .do_get(bo.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     rows.next().await.unwrap().unwrap();
     server.begin_stop();
     let mut messages = 0;
@@ -76,7 +80,11 @@ async fn what_does_not_finish_in_time_is_told() {
     let info = bo.info(ENDLESS).await.unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let mut flight = bo.flight.inner().clone();
-    let mut rows = flight.do_get(bo.request(ticket)).await.unwrap().into_inner();
+    let mut rows = flight
+        .do_get(bo.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     rows.next().await.unwrap().unwrap();
     server.begin_stop();
     let status = loop {

@@ -131,15 +131,27 @@ impl Fixture {
             .fields()
             .iter()
             .map(|f| {
-                let physical = if *f.data_type() == DataType::Int64 { "BIGINT" } else { "VARCHAR" };
+                let physical = if *f.data_type() == DataType::Int64 {
+                    "BIGINT"
+                } else {
+                    "VARCHAR"
+                };
                 format!("- {{name: {}, physicalType: {physical}}}\n", f.name())
             })
             .collect();
-        let grants = format!("- name: eu\n  to: [user:eu]\n  on: t\n  columns: \"*\"\n  rows: \"{policy}\"");
+        let grants =
+            format!("- name: eu\n  to: [user:eu]\n  on: t\n  columns: \"*\"\n  rows: \"{policy}\"");
         let contract = contract("t", name, &format!("./data/*.{name}"), &columns);
-        let mesh = MeshDir::new("acme").user("eu", "pw", &[], &[]).domain("d", &grants, &[&contract]);
+        let mesh =
+            MeshDir::new("acme")
+                .user("eu", "pw", &[], &[])
+                .domain("d", &grants, &[&contract]);
         write(&mesh.data("d"), format, &rows(hidden));
-        Self { mesh, hidden, format }
+        Self {
+            mesh,
+            hidden,
+            format,
+        }
     }
 
     pub(crate) async fn open(&self) -> Arc<LiveMesh> {

@@ -1,6 +1,7 @@
 //! A Flight SQL client for tests, over arrow-flight's own.
 
 use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::util::pretty::pretty_format_batches;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
@@ -58,6 +59,14 @@ impl TestClient {
         pretty(&self.query(sql).await.unwrap())
     }
 
+    /// All rows of a statement, each as its cells with `|` between them.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        match self.query(sql).await {
+            Ok(batches) => cells(&batches),
+            Err(status) => panic!("`{sql}` fails: {status}"),
+        }
+    }
+
     /// The status that a statement fails with, wherever it does.
     pub(crate) async fn fails(&self, sql: &str) -> Status {
         match self.query(sql).await {
@@ -87,7 +96,10 @@ impl TestClient {
     }
 
     /// The `FlightInfo` of any Flight SQL command.
-    pub(crate) async fn command(&self, command: &impl ProstMessageExt) -> Result<FlightInfo, Status> {
+    pub(crate) async fn command(
+        &self,
+        command: &impl ProstMessageExt,
+    ) -> Result<FlightInfo, Status> {
         let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
         let request = self.request(descriptor);
         let mut flight = self.flight.inner().clone();
@@ -149,7 +161,10 @@ impl TestClient {
         let mut flight = self.flight.inner().clone();
         let results = flight.do_action(request).await?.into_inner();
         let results: Vec<_> = results.try_collect().await?;
-        Ok(results.into_iter().map(|result| result.body.to_vec()).collect())
+        Ok(results
+            .into_iter()
+            .map(|result| result.body.to_vec())
+            .collect())
     }
 
     /// A request with this client's headers, for calls that have no helper.
@@ -166,6 +181,26 @@ impl TestClient {
 /// Rows as a table of text.
 pub(crate) fn pretty(batches: &[RecordBatch]) -> String {
     pretty_format_batches(batches).unwrap().to_string()
+}
+
+/// Rows as their cells with `|` between them; NULL is `∅`.
+pub(crate) fn cells(batches: &[RecordBatch]) -> Vec<String> {
+    let options = FormatOptions::default().with_null("∅");
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options).unwrap())
+            .collect();
+        let row = |at| {
+            columns
+                .iter()
+                .map(move |column| column.value(at).to_string())
+        };
+        rows.extend((0..batch.num_rows()).map(|at| row(at).collect::<Vec<_>>().join("|")));
+    }
+    rows
 }
 
 /// The gRPC status inside a client's error.

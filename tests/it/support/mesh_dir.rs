@@ -207,7 +207,10 @@ fn indented(yaml: &str) -> String {
 
 /// Moves a block of YAML so that its least indented line has `width` spaces.
 fn indent(yaml: &str, width: usize) -> String {
-    let lines: Vec<&str> = yaml.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = yaml
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let depth = |line: &str| line.len() - line.trim_start().len();
     let least = lines.iter().map(|line| depth(line)).min().unwrap_or(0);
     lines

@@ -16,7 +16,7 @@ mod mesh_dir;
 mod s3;
 mod server;
 
-pub(crate) use self::client::{TestClient, pretty};
+pub(crate) use self::client::{TestClient, cells, pretty, status};
 pub(crate) use self::files::{csv, json_lines, parquet};
 pub(crate) use self::mesh_dir::{MeshDir, contract};
 pub(crate) use self::s3::{Fault, Key, Operation, TestS3};

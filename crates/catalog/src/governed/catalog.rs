@@ -50,29 +50,47 @@ pub struct VisibleColumn {
 
 impl GovernedCatalog {
     /// Nothing is decided before it is asked for.
-    pub fn new(snapshot: &Arc<MeshSnapshot>, principal: &Arc<Principal>, now: DateTime<Utc>) -> Self {
+    pub fn new(
+        snapshot: &Arc<MeshSnapshot>,
+        principal: &Arc<Principal>,
+        now: DateTime<Utc>,
+    ) -> Self {
         let mut domains: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
         for product in snapshot.products() {
             let id = product.id();
             let names = domains.entry(id.domain.to_string()).or_default();
             for (position, name) in product.table().sql_names().into_iter().enumerate() {
-                let entry = Entry { product: Arc::clone(product), listed: position == 0, decided: OnceLock::new() };
+                let entry = Entry {
+                    product: Arc::clone(product),
+                    listed: position == 0,
+                    decided: OnceLock::new(),
+                };
                 names.insert(name, entry);
             }
         }
         let domains = domains.into_iter().map(|(domain, tables)| {
-            let schema =
-                GovernedSchema { snapshot: Arc::clone(snapshot), principal: Arc::clone(principal), now, tables };
+            let schema = GovernedSchema {
+                snapshot: Arc::clone(snapshot),
+                principal: Arc::clone(principal),
+                now,
+                tables,
+            };
             (domain, Arc::new(schema))
         });
-        Self { domains: domains.collect() }
+        Self {
+            domains: domains.collect(),
+        }
     }
 
     /// Every visible table once, under its shortest name, by domain and name.
     pub fn visible_tables(&self) -> Vec<VisibleTable> {
         self.domains
             .iter()
-            .flat_map(|(domain, schema)| schema.listed().map(|(name, entry, table)| describe(domain, name, entry, table)))
+            .flat_map(|(domain, schema)| {
+                schema
+                    .listed()
+                    .map(|(name, entry, table)| describe(domain, name, entry, &table))
+            })
             .collect()
     }
 }
@@ -86,7 +104,11 @@ impl fmt::Debug for GovernedCatalog {
 impl CatalogProvider for GovernedCatalog {
     /// Domains with a visible table; a domain without one does not exist.
     fn schema_names(&self) -> Vec<String> {
-        self.domains.iter().filter(|(_, s)| s.listed().next().is_some()).map(|(name, _)| name.clone()).collect()
+        self.domains
+            .iter()
+            .filter(|(_, s)| s.listed().next().is_some())
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
@@ -113,11 +135,18 @@ struct Entry {
 
 impl GovernedSchema {
     fn resolve(&self, entry: &Entry) -> Option<Arc<GovernedTable>> {
-        entry.decided.get_or_init(|| self.decide(&entry.product)).clone()
+        entry
+            .decided
+            .get_or_init(|| self.decide(&entry.product))
+            .clone()
     }
 
     fn decide(&self, product: &Arc<ProductTable>) -> Option<Arc<GovernedTable>> {
-        match self.snapshot.policy().decide(&self.principal, product.id(), self.now) {
+        match self
+            .snapshot
+            .policy()
+            .decide(&self.principal, product.id(), self.now)
+        {
             Access::Granted(access) => Some(Arc::new(GovernedTable::new(
                 Arc::clone(product),
                 Arc::new(access),
@@ -155,16 +184,20 @@ impl SchemaProvider for GovernedSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.tables.get(name).is_some_and(|entry| self.resolve(entry).is_some())
+        self.tables
+            .get(name)
+            .is_some_and(|entry| self.resolve(entry).is_some())
     }
 }
 
-fn describe(domain: &str, name: &str, entry: &Entry, governed: Arc<GovernedTable>) -> VisibleTable {
+fn describe(domain: &str, name: &str, entry: &Entry, governed: &GovernedTable) -> VisibleTable {
     let contract: &Table = entry.product.table();
     let schema = governed.schema();
     let columns = schema.fields().iter().map(|field| VisibleColumn {
         name: field.name().clone(),
-        description: contract.column(field.name()).and_then(|c| c.description.clone()),
+        description: contract
+            .column(field.name())
+            .and_then(|c| c.description.clone()),
     });
     VisibleTable {
         domain: domain.to_owned(),

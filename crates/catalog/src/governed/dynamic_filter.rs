@@ -53,12 +53,16 @@ pub(crate) fn push(
     plan: &Arc<dyn ExecutionPlan>,
     config: &ConfigOptions,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let carrier: Arc<dyn ExecutionPlan> =
-        Arc::new(Carrier { filters: filters.to_vec(), child: Arc::clone(plan) });
+    let carrier: Arc<dyn ExecutionPlan> = Arc::new(Carrier {
+        filters: filters.to_vec(),
+        child: Arc::clone(plan),
+    });
     let pushed = FilterPushdown::new_post_optimization().optimize(carrier, config)?;
     match pushed.children().as_slice() {
         [child] => Ok(Arc::clone(child)),
-        _ => Err(DataFusionError::Internal("the filter carrier lost its child".to_owned())),
+        _ => Err(DataFusionError::Internal(
+            "the filter carrier lost its child".to_owned(),
+        )),
     }
 }
 
@@ -99,14 +103,25 @@ impl ExecutionPlan for Carrier {
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match <[Arc<dyn ExecutionPlan>; 1]>::try_from(children) {
-            Ok([child]) => Ok(Arc::new(Self { filters: self.filters.clone(), child })),
-            Err(_) => Err(DataFusionError::Internal("the filter carrier has one child".to_owned())),
+            Ok([child]) => Ok(Arc::new(Self {
+                filters: self.filters.clone(),
+                child,
+            })),
+            Err(_) => Err(DataFusionError::Internal(
+                "the filter carrier has one child".to_owned(),
+            )),
         }
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
     }
 
     fn apply_expressions(
@@ -126,7 +141,13 @@ impl ExecutionPlan for Carrier {
         Ok(FilterDescription::new().with_child(child.with_self_filters(self.filters.clone())))
     }
 
-    fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        Err(DataFusionError::Internal("the filter carrier does not run".to_owned()))
+    fn execute(
+        &self,
+        _partition: usize,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        Err(DataFusionError::Internal(
+            "the filter carrier does not run".to_owned(),
+        ))
     }
 }

@@ -25,32 +25,52 @@ pub(crate) struct ClearColumns<'a> {
 impl ClearColumns<'_> {
     fn data_type(&self, column: &Column) -> Option<&DataType> {
         let (index, field) = self.schema.column_with_name(&column.name)?;
-        self.identity.get(index).copied().unwrap_or(false).then(|| field.data_type())
+        self.identity
+            .get(index)
+            .copied()
+            .unwrap_or(false)
+            .then(|| field.data_type())
     }
 
     /// Whether `expr` is total, silent and reads clear columns only.
     pub(crate) fn accepts(&self, expr: &Expr) -> bool {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "an allow-list: what is not named is refused")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "an allow-list: what is not named is refused"
+        )]
         match expr {
-            Expr::Column(column) => self.data_type(column).is_some_and(|t| *t == DataType::Boolean),
+            Expr::Column(column) => self
+                .data_type(column)
+                .is_some_and(|t| *t == DataType::Boolean),
             Expr::Literal(ScalarValue::Boolean(_), _) => true,
-            Expr::Not(e) | Expr::IsTrue(e) | Expr::IsNotTrue(e) | Expr::IsFalse(e) | Expr::IsNotFalse(e) => {
-                self.accepts(e)
-            }
+            Expr::Not(e)
+            | Expr::IsTrue(e)
+            | Expr::IsNotTrue(e)
+            | Expr::IsFalse(e)
+            | Expr::IsNotFalse(e) => self.accepts(e),
             Expr::IsUnknown(e) | Expr::IsNotUnknown(e) => self.accepts(e),
             Expr::IsNull(e) | Expr::IsNotNull(e) => {
                 matches!(&**e, Expr::Column(c) if self.data_type(c).is_some_and(|t| is_scalar(t) || t.is_floating()))
             }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
-                self.accepts(left) && self.accepts(right)
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::And | Operator::Or,
+                right,
+            }) => self.accepts(left) && self.accepts(right),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
+                self.compares(left, right)
             }
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => self.compares(left, right),
-            Expr::Between(Between { expr, low, high, .. }) => {
-                is_literal(low) && is_literal(high) && self.compares(expr, low) && self.compares(expr, high)
+            Expr::Between(Between {
+                expr, low, high, ..
+            }) => {
+                is_literal(low)
+                    && is_literal(high)
+                    && self.compares(expr, low)
+                    && self.compares(expr, high)
             }
-            Expr::InList(InList { expr, list, .. }) => {
-                list.iter().all(|item| is_literal(item) && self.compares(expr, item))
-            }
+            Expr::InList(InList { expr, list, .. }) => list
+                .iter()
+                .all(|item| is_literal(item) && self.compares(expr, item)),
             Expr::Like(like) => self.accepts_like(like),
             _ => false,
         }
@@ -58,20 +78,27 @@ impl ClearColumns<'_> {
 
     /// One side a clear column, the other a column or a literal, of one type.
     fn compares(&self, left: &Expr, right: &Expr) -> bool {
-        let (Some(l), Some(r)) = (self.operand(left), self.operand(right)) else { return false };
+        let (Some(l), Some(r)) = (self.operand(left), self.operand(right)) else {
+            return false;
+        };
         let reads_column = !is_literal(left) || !is_literal(right);
         reads_column && l == r && is_scalar(&l)
     }
 
     fn operand(&self, expr: &Expr) -> Option<DataType> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "an allow-list: what is not named is refused")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "an allow-list: what is not named is refused"
+        )]
         match expr {
             Expr::Column(column) => self.data_type(column).cloned(),
             Expr::Literal(value, _) => Some(value.data_type()),
             Expr::Cast(Cast { expr, field }) => match &**expr {
                 Expr::Column(column) => {
                     let to = field.data_type();
-                    self.data_type(column).filter(|from| is_widening(from, to)).map(|_| to.clone())
+                    self.data_type(column)
+                        .filter(|from| is_widening(from, to))
+                        .map(|_| to.clone())
                 }
                 _ => None,
             },
@@ -80,10 +107,18 @@ impl ClearColumns<'_> {
     }
 
     fn accepts_like(&self, like: &Like) -> bool {
-        let Expr::Column(column) = &*like.expr else { return false };
-        let Some(data_type) = self.data_type(column) else { return false };
-        let Expr::Literal(value, _) = &*like.pattern else { return false };
-        let Some(Some(pattern)) = value.try_as_str() else { return false };
+        let Expr::Column(column) = &*like.expr else {
+            return false;
+        };
+        let Some(data_type) = self.data_type(column) else {
+            return false;
+        };
+        let Expr::Literal(value, _) = &*like.pattern else {
+            return false;
+        };
+        let Some(Some(pattern)) = value.try_as_str() else {
+            return false;
+        };
         data_type.is_string()
             && value.data_type() == *data_type
             && like.escape_char.is_none_or(|c| c == '\\')
@@ -114,7 +149,10 @@ pub(crate) fn is_comparison(op: Operator) -> bool {
 ///
 /// Floats are missing on purpose: statistics leave NaN aside, so whether a row
 /// with a visible NaN is read would depend on the hidden rows stored beside it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "an allow-list: what is not named is refused")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an allow-list: what is not named is refused"
+)]
 pub(crate) fn is_scalar(data_type: &DataType) -> bool {
     match data_type {
         DataType::Boolean
@@ -140,7 +178,10 @@ pub(crate) fn is_scalar(data_type: &DataType) -> bool {
 pub(crate) fn is_widening(from: &DataType, to: &DataType) -> bool {
     let same_sign = (from.is_signed_integer() && to.is_signed_integer())
         || (from.is_unsigned_integer() && to.is_unsigned_integer());
-    let wider = from.primitive_width().zip(to.primitive_width()).is_some_and(|(f, t)| f <= t);
+    let wider = from
+        .primitive_width()
+        .zip(to.primitive_width())
+        .is_some_and(|(f, t)| f <= t);
     (same_sign && wider) || (from.is_string() && to.is_string()) || from == to
 }
 
@@ -169,7 +210,11 @@ mod tests {
 
     fn accepts(expr: &Expr) -> bool {
         let identity = [true, true, true, true, true, true, false];
-        ClearColumns { schema: &schema(), identity: &identity }.accepts(expr)
+        ClearColumns {
+            schema: &schema(),
+            identity: &identity,
+        }
+        .accepts(expr)
     }
 
     fn text(value: &str) -> Expr {
@@ -213,7 +258,9 @@ mod tests {
             col("name").like(text(&"x".repeat(2000))),
             col("id").in_list(vec![col("small")], false),
             lit(1_i64).eq(lit(1_i64)),
-            col("id").eq(lit(1_i64)).or((lit(1_i64) / col("id")).eq(lit(1_i64))),
+            col("id")
+                .eq(lit(1_i64))
+                .or((lit(1_i64) / col("id")).eq(lit(1_i64))),
         ] {
             assert!(!accepts(&expr), "{expr}");
         }

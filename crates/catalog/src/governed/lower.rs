@@ -20,16 +20,32 @@ pub(crate) const RAW: &str = "raw";
 pub(crate) fn predicate(predicate: &RowPredicate) -> Expr {
     match predicate {
         RowPredicate::Literal(value) => lit(ScalarValue::Boolean(*value)),
-        RowPredicate::Compare { left, op, right } => {
-            Expr::BinaryExpr(BinaryExpr::new(Box::new(operand(left)), operator(*op), Box::new(operand(right))))
-        }
-        RowPredicate::InList { operand: o, list, negated } => {
+        RowPredicate::Compare { left, op, right } => Expr::BinaryExpr(BinaryExpr::new(
+            Box::new(operand(left)),
+            operator(*op),
+            Box::new(operand(right)),
+        )),
+        RowPredicate::InList {
+            operand: o,
+            list,
+            negated,
+        } => {
             let list = list.iter().cloned().map(lit).collect();
             Expr::InList(InList::new(Box::new(operand(o)), list, *negated))
         }
-        RowPredicate::IsNull { operand: o, negated: false } => operand(o).is_null(),
-        RowPredicate::IsNull { operand: o, negated: true } => operand(o).is_not_null(),
-        RowPredicate::IsTruth { predicate, truth, negated } => {
+        RowPredicate::IsNull {
+            operand: o,
+            negated: false,
+        } => operand(o).is_null(),
+        RowPredicate::IsNull {
+            operand: o,
+            negated: true,
+        } => operand(o).is_not_null(),
+        RowPredicate::IsTruth {
+            predicate,
+            truth,
+            negated,
+        } => {
             let tested = self::predicate(predicate);
             match (truth, negated) {
                 (Some(true), false) => tested.is_true(),
@@ -40,7 +56,12 @@ pub(crate) fn predicate(predicate: &RowPredicate) -> Expr {
                 (None, true) => tested.is_not_unknown(),
             }
         }
-        RowPredicate::Like { operand: o, pattern, case_insensitive, negated } => Expr::Like(Like::new(
+        RowPredicate::Like {
+            operand: o,
+            pattern,
+            case_insensitive,
+            negated,
+        } => Expr::Like(Like::new(
             *negated,
             Box::new(operand(o)),
             Box::new(lit(pattern.as_str())),
@@ -79,7 +100,9 @@ fn operator(op: CompareOp) -> Operator {
 fn operand(operand: &Operand) -> Expr {
     match operand {
         // Statistics leave NaN aside: a predicate on a float must not skip row groups.
-        Operand::Column { name, data_type, .. } if data_type.is_floating() => unpruned(raw(name)),
+        Operand::Column {
+            name, data_type, ..
+        } if data_type.is_floating() => unpruned(raw(name)),
         Operand::Column { name, .. } => raw(name),
         Operand::Literal(value) => lit(value.clone()),
         Operand::Lower(o) => lower(self::operand(o)),
@@ -95,7 +118,12 @@ fn raw(name: &str) -> Expr {
 }
 
 /// The authorised column over the raw row, under its own name and of type `target`.
-pub(crate) fn column(access: &ColumnAccess, target: &DataType, raw_schema: &Schema, keys: &MaskKeys) -> Result<Expr> {
+pub(crate) fn column(
+    access: &ColumnAccess,
+    target: &DataType,
+    raw_schema: &Schema,
+    keys: &MaskKeys,
+) -> Result<Expr> {
     let raw_type = raw_schema.field_with_name(&access.name)?.data_type();
     let expr = match &access.exposure {
         Exposure::Clear => raw(&access.name),
@@ -105,7 +133,13 @@ pub(crate) fn column(access: &ColumnAccess, target: &DataType, raw_schema: &Sche
 }
 
 /// `CASE WHEN φ1 THEN c WHEN φ2 THEN mask(c) END`; no arm, no value.
-fn cells(rules: &[CellRule], name: &str, raw_type: &DataType, target: &DataType, keys: &MaskKeys) -> Expr {
+fn cells(
+    rules: &[CellRule],
+    name: &str,
+    raw_type: &DataType,
+    target: &DataType,
+    keys: &MaskKeys,
+) -> Expr {
     let mut arms = Vec::new();
     let mut otherwise = lit(ScalarValue::Null);
     for rule in rules {
@@ -121,10 +155,19 @@ fn cells(rules: &[CellRule], name: &str, raw_type: &DataType, target: &DataType,
     if arms.is_empty() {
         return cast(otherwise, target.clone());
     }
-    cast(Expr::Case(Case::new(None, arms, Some(Box::new(otherwise)))), target.clone())
+    cast(
+        Expr::Case(Case::new(None, arms, Some(Box::new(otherwise)))),
+        target.clone(),
+    )
 }
 
-fn reveal(reveal: &Reveal, name: &str, raw_type: &DataType, target: &DataType, keys: &MaskKeys) -> Expr {
+fn reveal(
+    reveal: &Reveal,
+    name: &str,
+    raw_type: &DataType,
+    target: &DataType,
+    keys: &MaskKeys,
+) -> Expr {
     let value = match reveal {
         Reveal::Clear => raw(name),
         Reveal::Masked(mask) => mask::apply(mask, keys, raw(name), raw_type),
@@ -134,11 +177,20 @@ fn reveal(reveal: &Reveal, name: &str, raw_type: &DataType, target: &DataType, k
 
 /// Equal types but for the layout of strings and bytes.
 pub(crate) fn same_type(a: &DataType, b: &DataType) -> bool {
-    let binary = |t: &DataType| matches!(t, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+    let binary = |t: &DataType| {
+        matches!(
+            t,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+        )
+    };
     a == b || (a.is_string() && b.is_string()) || (binary(a) && binary(b))
 }
 
 /// Functions that a sealed plan may call: masks and the predicate language's.
 pub(crate) fn is_total_function(function: &ScalarUDF) -> bool {
-    mask::is_mask(function) || matches!(function.name(), "lower" | "upper" | "starts_with" | super::unpruned::NAME)
+    mask::is_mask(function)
+        || matches!(
+            function.name(),
+            "lower" | "upper" | "starts_with" | super::unpruned::NAME
+        )
 }

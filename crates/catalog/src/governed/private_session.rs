@@ -10,10 +10,14 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
-static OPTIONS: LazyLock<Arc<ConfigOptions>> = LazyLock::new(|| Arc::clone(base_config().options()));
+static OPTIONS: LazyLock<Arc<ConfigOptions>> =
+    LazyLock::new(|| Arc::clone(base_config().options()));
 
 static STATE: LazyLock<SessionState> = LazyLock::new(|| {
-    SessionStateBuilder::new().with_config(base_config()).with_default_features().build()
+    SessionStateBuilder::new()
+        .with_config(base_config())
+        .with_default_features()
+        .build()
 });
 
 /// The options that rules inside the seal run with.
@@ -45,7 +49,9 @@ fn copy_sizes(caller: &ConfigOptions, config: &mut SessionConfig) {
 }
 
 fn base_config() -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false);
+    let mut config = SessionConfig::new()
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
     options.execution.time_zone = Some("+00:00".to_owned());
     options.execution.parquet.bloom_filter_on_read = true;

@@ -45,9 +45,9 @@ use datafusion::physical_plan::{
 use weft_policy::PrincipalId;
 
 use super::private_session::{private_config, private_options};
-use super::{dynamic_filter, leakproof};
 use super::stream::SealedStream;
 use super::visible_rows::{RunCount, VisibleRows};
+use super::{dynamic_filter, leakproof};
 use crate::error::redact;
 use crate::mesh_snapshot::Epoch;
 use crate::product::ProductTable;
@@ -148,7 +148,11 @@ impl GovernedScanExec {
         metric_total(&self.inner, name)
     }
 
-    fn with_inner(&self, inner: Arc<dyn ExecutionPlan>, dynamic: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+    fn with_inner(
+        &self,
+        inner: Arc<dyn ExecutionPlan>,
+        dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Self {
         Self {
             identity: self.identity.clone(),
             product: Arc::clone(&self.product),
@@ -165,8 +169,12 @@ impl GovernedScanExec {
     }
 
     fn is_identity(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
-        expr.downcast_ref::<Column>()
-            .is_some_and(|c| self.identity_columns.get(c.index()).copied().unwrap_or(false))
+        expr.downcast_ref::<Column>().is_some_and(|c| {
+            self.identity_columns
+                .get(c.index())
+                .copied()
+                .unwrap_or(false)
+        })
     }
 
     /// A clear column whose statistics bound every value of it.
@@ -211,7 +219,12 @@ impl DisplayAs for GovernedScanExec {
         let columns: Vec<&str> = schema.fields().iter().map(|c| c.name().as_str()).collect();
         match kind {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "GovernedScanExec: table={}, projection=[{}]", self.identity.table, columns.join(", "))?;
+                write!(
+                    f,
+                    "GovernedScanExec: table={}, projection=[{}]",
+                    self.identity.table,
+                    columns.join(", ")
+                )?;
                 if !self.pushed.is_empty() {
                     write!(f, ", pushed=[{}]", self.pushed.join(", "))?;
                 }
@@ -241,7 +254,12 @@ impl GovernedScanExec {
         let mut names: Vec<String> = self
             .dynamic_filters
             .iter()
-            .flat_map(|f| f.children().into_iter().filter_map(|c| c.downcast_ref::<Column>()).map(|c| c.name().to_owned()))
+            .flat_map(|f| {
+                f.children()
+                    .into_iter()
+                    .filter_map(|c| c.downcast_ref::<Column>())
+                    .map(|c| c.name().to_owned())
+            })
             .collect();
         names.sort();
         names.dedup();
@@ -271,7 +289,10 @@ impl ExecutionPlan for GovernedScanExec {
         Ok(self)
     }
 
-    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
@@ -293,13 +314,24 @@ impl ExecutionPlan for GovernedScanExec {
         apply_expression_roots(self.dynamic_filters.iter(), f)
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let private = self.private_context(&context);
         let table = &self.identity.table;
-        let inner = self.inner.execute(partition, private).map_err(|e| redact(table, e))?;
+        let inner = self
+            .inner
+            .execute(partition, private)
+            .map_err(|e| redact(table, e))?;
         // A run that reads everything the principal may see has counted it.
-        let counter = (self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty())
-            .then(|| self.rows.counter(&self.run, self.properties.partitioning.partition_count()));
+        let counter =
+            (self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty())
+                .then(|| {
+                    self.rows
+                        .counter(&self.run, self.properties.partitioning.partition_count())
+                });
         Ok(Box::pin(SealedStream::new(
             inner,
             Arc::clone(self.properties.eq_properties.schema()),
@@ -310,7 +342,11 @@ impl ExecutionPlan for GovernedScanExec {
 
     /// Inexact visible rows and bytes, never anything of a column: an inexact
     /// bound would be promoted to a literal by the optimizer.
-    fn statistics_from_inputs(&self, _inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+    fn statistics_from_inputs(
+        &self,
+        _inputs: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
         let schema = self.properties.eq_properties.schema();
         let mut rows = self.rows.estimate();
         if !self.pushed.is_empty() {
@@ -325,7 +361,9 @@ impl ExecutionPlan for GovernedScanExec {
         let rows = rows.max(1);
         Ok(Arc::new(Statistics {
             num_rows: Precision::Inexact(rows),
-            total_byte_size: Precision::Inexact(rows.saturating_mul(super::visible_rows::row_width(schema))),
+            total_byte_size: Precision::Inexact(
+                rows.saturating_mul(super::visible_rows::row_width(schema)),
+            ),
             column_statistics: vec![ColumnStatistics::new_unknown(); schema.fields().len()],
         }))
     }
@@ -338,10 +376,11 @@ impl ExecutionPlan for GovernedScanExec {
         result: ChildPushdownResult,
         _config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        let none = FilterPushdownPropagation::with_parent_pushdown_result(vec![
-            PushedDown::No;
-            result.parent_filters.len()
-        ]);
+        let none =
+            FilterPushdownPropagation::with_parent_pushdown_result(vec![
+                PushedDown::No;
+                result.parent_filters.len()
+            ]);
         // Below a limit a filter would change which rows the limit keeps.
         if !matches!(phase, FilterPushdownPhase::Post) || self.limit.is_some() {
             return Ok(none);
@@ -354,39 +393,66 @@ impl ExecutionPlan for GovernedScanExec {
         if accepted.is_empty() {
             return Ok(none);
         }
-        let inner = dynamic_filter::push(&accepted, &self.inner, private_options()).map_err(|e| redact(&self.identity.table, e))?;
-        let dynamic = self.dynamic_filters.iter().cloned().chain(accepted).collect();
+        let inner = dynamic_filter::push(&accepted, &self.inner, private_options())
+            .map_err(|e| redact(&self.identity.table, e))?;
+        let dynamic = self
+            .dynamic_filters
+            .iter()
+            .cloned()
+            .chain(accepted)
+            .collect();
         Ok(none.with_updated_node(Arc::new(self.with_inner(inner, dynamic))))
     }
 
     /// Lets the reader order files and row groups for a TopK. Only ever
     /// inexact: the sort stays above the seal.
-    fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         if self.limit.is_some() || !order.iter().all(|key| self.is_identity(&key.expr)) {
             return Ok(SortOrderPushdownResult::Unsupported);
         }
-        Ok(match self.inner.try_pushdown_sort(order).map_err(|e| redact(&self.identity.table, e))? {
-            SortOrderPushdownResult::Exact { inner } | SortOrderPushdownResult::Inexact { inner } => {
-                SortOrderPushdownResult::Inexact {
+        Ok(
+            match self
+                .inner
+                .try_pushdown_sort(order)
+                .map_err(|e| redact(&self.identity.table, e))?
+            {
+                SortOrderPushdownResult::Exact { inner }
+                | SortOrderPushdownResult::Inexact { inner } => SortOrderPushdownResult::Inexact {
                     inner: Arc::new(self.with_inner(inner, self.dynamic_filters.clone())),
-                }
-            }
-            SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
-        })
+                },
+                SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
+            },
+        )
     }
 }
 
 fn metric_total(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
     let own = plan
         .metrics()
-        .map(|metrics| metrics.iter().filter(|m| m.value().name() == name).map(|m| metric(m.value())).sum())
+        .map(|metrics| {
+            metrics
+                .iter()
+                .filter(|m| m.value().name() == name)
+                .map(|m| metric(m.value()))
+                .sum()
+        })
         .unwrap_or(0_usize);
-    own + plan.children().into_iter().map(|child| metric_total(child, name)).sum::<usize>()
+    own + plan
+        .children()
+        .into_iter()
+        .map(|child| metric_total(child, name))
+        .sum::<usize>()
 }
 
 /// For a pruning metric, what was pruned.
 fn metric(value: &MetricValue) -> usize {
-    if let MetricValue::PruningMetrics { pruning_metrics, .. } = value {
+    if let MetricValue::PruningMetrics {
+        pruning_metrics, ..
+    } = value
+    {
         return pruning_metrics.pruned();
     }
     value.as_usize()

@@ -30,15 +30,24 @@ impl SealedStream {
         table: TableId,
         counter: Option<RowCounter>,
     ) -> Self {
-        Self { inner, schema, table, counter }
+        Self {
+            inner,
+            schema,
+            table,
+            counter,
+        }
     }
 
     /// Inner schemas differ in nullability and metadata; the row count is given
     /// because `count(*)` reads no column at all.
     fn stamp(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch.columns().to_vec(), &options)
-            .map_err(|e| redact(&self.table, e.into()))
+        RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            batch.columns().to_vec(),
+            &options,
+        )
+        .map_err(|e| redact(&self.table, e.into()))
     }
 }
 

@@ -12,9 +12,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Constraints, DFSchema, Result};
 use datafusion::datasource::{TableType, provider_as_source};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown};
-use datafusion::physical_expr::expressions::Column as PhysicalColumn;
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown,
+};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -52,41 +54,77 @@ impl GovernedTable {
         keys: Arc<MaskKeys>,
     ) -> Self {
         let schema = Arc::new(authorised_schema(&product.schema(), &access));
-        let identity = access.columns.iter().map(|c| matches!(c.exposure, Exposure::Clear)).collect();
-        Self { product, access, principal, epoch, keys, schema, identity }
+        let identity = access
+            .columns
+            .iter()
+            .map(|c| matches!(c.exposure, Exposure::Clear))
+            .collect();
+        Self {
+            product,
+            access,
+            principal,
+            epoch,
+            keys,
+            schema,
+            identity,
+        }
     }
 
     /// The contract's key, where all of it is clear: a masked or partly hidden
     /// column identifies nothing.
     pub(crate) fn primary_key(&self, contract: &Table) -> Vec<String> {
-        let mut key: Vec<_> = contract.columns.iter().filter_map(|c| Some((c.primary_key?, &c.name))).collect();
+        let mut key: Vec<_> = contract
+            .columns
+            .iter()
+            .filter_map(|c| Some((c.primary_key?, &c.name)))
+            .collect();
         key.sort();
         let clear = |name: &str| {
-            self.schema.index_of(name).is_ok_and(|i| self.identity.get(i).copied().unwrap_or(false))
+            self.schema
+                .index_of(name)
+                .is_ok_and(|i| self.identity.get(i).copied().unwrap_or(false))
         };
-        if key.iter().all(|(_, name)| clear(name)) { key.into_iter().map(|(_, n)| n.clone()).collect() } else { vec![] }
+        if key.iter().all(|(_, name)| clear(name)) {
+            key.into_iter().map(|(_, n)| n.clone()).collect()
+        } else {
+            vec![]
+        }
     }
 
     fn clear_columns(&self) -> ClearColumns<'_> {
-        ClearColumns { schema: &self.schema, identity: &self.identity }
+        ClearColumns {
+            schema: &self.schema,
+            identity: &self.identity,
+        }
     }
 
     /// The governed plan over the columns `wanted` (positions in the authorised
     /// schema): scan, policy and safe filters, masks, limit.
-    fn inner_plan(&self, wanted: &[usize], safe: &[Expr], limit: Option<usize>) -> Result<LogicalPlan> {
+    fn inner_plan(
+        &self,
+        wanted: &[usize],
+        safe: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<LogicalPlan> {
         let base = provider_as_source(Arc::clone(&self.product) as Arc<dyn TableProvider>);
         let mut plan = LogicalPlanBuilder::scan(RAW, base, None)?;
         let policy = self.access.rows.as_ref().map(lower::predicate);
-        let filters = policy.into_iter().chain(safe.iter().cloned().map(onto_raw).collect::<Result<Vec<_>>>()?);
+        let filters = policy.into_iter().chain(
+            safe.iter()
+                .cloned()
+                .map(onto_raw)
+                .collect::<Result<Vec<_>>>()?,
+        );
         if let Some(filter) = conjunction(filters) {
             plan = plan.filter(filter)?;
         }
         let raw = self.product.schema();
         let mut columns = Vec::with_capacity(wanted.len());
         for index in wanted {
-            let (Some(column), Some((_, field))) =
-                (self.access.columns.get(*index), self.schema.fields().iter().enumerate().nth(*index))
-            else {
+            let (Some(column), Some((_, field))) = (
+                self.access.columns.get(*index),
+                self.schema.fields().iter().enumerate().nth(*index),
+            ) else {
                 return datafusion::common::internal_err!("no column {index} in a governed table");
             };
             columns.push(lower::column(column, field.data_type(), &raw, &self.keys)?);
@@ -102,7 +140,9 @@ impl GovernedTable {
 /// Hand-written: the policy stays out of it.
 impl fmt::Debug for GovernedTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GovernedTable").field("table", &self.access.table.to_string()).finish_non_exhaustive()
+        f.debug_struct("GovernedTable")
+            .field("table", &self.access.table.to_string())
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,7 +172,10 @@ impl TableProvider for GovernedTable {
         None
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         let clear = self.clear_columns();
         Ok(filters
             .iter()
@@ -155,13 +198,17 @@ impl TableProvider for GovernedTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let clear = self.clear_columns();
         // Asked again here: not every plan comes from the SQL planner.
-        let (safe, rest): (Vec<Expr>, Vec<Expr>) = filters.iter().cloned().partition(|f| clear.accepts(f));
-        let projected: Vec<usize> = projection.map_or_else(|| (0..self.schema.fields().len()).collect(), Clone::clone);
+        let (safe, rest): (Vec<Expr>, Vec<Expr>) =
+            filters.iter().cloned().partition(|f| clear.accepts(f));
+        let projected: Vec<usize> =
+            projection.map_or_else(|| (0..self.schema.fields().len()).collect(), Clone::clone);
         let wanted = with_columns_of(&projected, &rest, &self.schema);
         let limit = limit.filter(|_| rest.is_empty());
 
         let table = &self.access.table;
-        let logical = self.inner_plan(&wanted, &safe, limit).map_err(|e| redact(table, e))?;
+        let logical = self
+            .inner_plan(&wanted, &safe, limit)
+            .map_err(|e| redact(table, e))?;
         let plan = private_state(state.config_options())
             .create_physical_plan(&logical)
             .await
@@ -183,7 +230,10 @@ impl TableProvider for GovernedTable {
             ),
             product: Arc::clone(&self.product),
             plan,
-            identity_columns: wanted.iter().map(|i| self.identity.get(*i).copied().unwrap_or(false)).collect(),
+            identity_columns: wanted
+                .iter()
+                .map(|i| self.identity.get(*i).copied().unwrap_or(false))
+                .collect(),
             schema: Arc::clone(&schema),
             pushed: safe.iter().map(ToString::to_string).collect(),
             limit,
@@ -201,16 +251,29 @@ fn above_the_seal(
     projected: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let rest: Vec<Expr> = rest.into_iter().map(unqualified).collect::<Result<_>>()?;
-    let Some(filter) = conjunction(rest) else { return Ok(sealed) };
+    let Some(filter) = conjunction(rest) else {
+        return Ok(sealed);
+    };
     let filter = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(schema))?)?;
     let filtered: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(filter, sealed)?);
     if projected == schema.fields().len() {
         return Ok(filtered);
     }
-    let columns = schema.fields().iter().take(projected).enumerate().map(|(i, f)| {
-        (Arc::new(PhysicalColumn::new(f.name(), i)) as Arc<dyn PhysicalExpr>, f.name().clone())
-    });
-    Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), filtered)?))
+    let columns = schema
+        .fields()
+        .iter()
+        .take(projected)
+        .enumerate()
+        .map(|(i, f)| {
+            (
+                Arc::new(PhysicalColumn::new(f.name(), i)) as Arc<dyn PhysicalExpr>,
+                f.name().clone(),
+            )
+        });
+    Ok(Arc::new(ProjectionExec::try_new(
+        columns.collect::<Vec<_>>(),
+        filtered,
+    )?))
 }
 
 /// Authorised columns in the contract's order, without metadata.
@@ -218,7 +281,9 @@ fn authorised_schema(raw: &Schema, access: &TableAccess) -> Schema {
     let fields = access.columns.iter().map(|column| {
         let data_type = match raw.field_with_name(&column.name) {
             // The reader may hold a type in another layout than the contract names it (string views).
-            Ok(field) if lower::same_type(field.data_type(), &column.data_type) => field.data_type().clone(),
+            Ok(field) if lower::same_type(field.data_type(), &column.data_type) => {
+                field.data_type().clone()
+            }
             _ => column.data_type.clone(),
         };
         Field::new(&column.name, data_type, column.nullable)
@@ -248,11 +313,10 @@ fn unqualified(filter: Expr) -> Result<Expr> {
 fn requalified(filter: Expr, qualifier: Option<&str>) -> Result<Expr> {
     filter
         .transform(|e| {
-            Ok(match e {
-                Expr::Column(Column { name, .. }) => {
-                    Transformed::yes(Expr::Column(Column::new(qualifier, name)))
-                }
-                other => Transformed::no(other),
+            Ok(if let Expr::Column(Column { name, .. }) = e {
+                Transformed::yes(Expr::Column(Column::new(qualifier, name)))
+            } else {
+                Transformed::no(e)
             })
         })
         .map(|t| t.data)

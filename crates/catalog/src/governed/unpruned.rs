@@ -13,7 +13,8 @@ pub(crate) const NAME: &str = "weft_unpruned";
 
 /// `expr`, opaque to statistics.
 pub(crate) fn unpruned(expr: Expr) -> Expr {
-    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(Unpruned::new())));
+    static FUNCTION: LazyLock<Arc<ScalarUDF>> =
+        LazyLock::new(|| Arc::new(ScalarUDF::from(Unpruned::new())));
     FUNCTION.call(vec![expr])
 }
 
@@ -24,7 +25,9 @@ struct Unpruned {
 
 impl Unpruned {
     fn new() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
+        Self {
+            signature: Signature::any(1, Volatility::Immutable),
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{
-    BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr, IsNullExpr,
-    LikeExpr, Literal, NotExpr,
+    BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr,
+    IsNullExpr, LikeExpr, Literal, NotExpr,
 };
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
@@ -42,13 +42,26 @@ pub struct SealRefused {
 impl GovernedScanExec {
     /// Checks that this seal is what `snapshot` grants to `principal` at `now`,
     /// and that only total expressions and this product's files are inside.
-    pub fn verify(&self, snapshot: &MeshSnapshot, principal: &Principal, now: DateTime<Utc>) -> Result<(), SealRefused> {
+    pub fn verify(
+        &self,
+        snapshot: &MeshSnapshot,
+        principal: &Principal,
+        now: DateTime<Utc>,
+    ) -> Result<(), SealRefused> {
         self.verify_decision(snapshot, principal, now)
             .and_then(|()| verify_inside(self.inner(), self))
-            .map_err(|reason| SealRefused { table: self.identity().table.to_string(), reason })
+            .map_err(|reason| SealRefused {
+                table: self.identity().table.to_string(),
+                reason,
+            })
     }
 
-    fn verify_decision(&self, snapshot: &MeshSnapshot, principal: &Principal, now: DateTime<Utc>) -> Result<(), String> {
+    fn verify_decision(
+        &self,
+        snapshot: &MeshSnapshot,
+        principal: &Principal,
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
         let identity = self.identity();
         if identity.epoch != snapshot.epoch() {
             return Err("another policy epoch".to_owned());
@@ -87,17 +100,22 @@ fn verify_inside(plan: &Arc<dyn ExecutionPlan>, seal: &GovernedScanExec) -> Resu
     if let Some(reason) = refused {
         return Err(reason);
     }
-    plan.children().into_iter().try_for_each(|child| verify_inside(child, seal))
+    plan.children()
+        .into_iter()
+        .try_for_each(|child| verify_inside(child, seal))
 }
 
 /// The schema that the expressions of `plan` read.
 fn input_schema(plan: &Arc<dyn ExecutionPlan>) -> SchemaRef {
-    if let Some(config) =
-        plan.downcast_ref::<DataSourceExec>().and_then(|s| s.data_source().downcast_ref::<FileScanConfig>())
+    if let Some(config) = plan
+        .downcast_ref::<DataSourceExec>()
+        .and_then(|s| s.data_source().downcast_ref::<FileScanConfig>())
     {
         return Arc::clone(config.file_source.table_schema().table_schema());
     }
-    plan.children().first().map_or_else(|| plan.schema(), |child| child.schema())
+    plan.children()
+        .first()
+        .map_or_else(|| plan.schema(), |child| child.schema())
 }
 
 fn is_allowed_node(plan: &Arc<dyn ExecutionPlan>) -> bool {
@@ -125,14 +143,20 @@ fn verify_source(source: &DataSourceExec, seal: &GovernedScanExec) -> Result<(),
 }
 
 /// Total expressions only: the policy language, the masks and comparisons.
-fn verify_expr(expr: &Arc<dyn PhysicalExpr>, input: &Schema, seal: &GovernedScanExec) -> Result<(), String> {
+fn verify_expr(
+    expr: &Arc<dyn PhysicalExpr>,
+    input: &Schema,
+    seal: &GovernedScanExec,
+) -> Result<(), String> {
     if expr.is::<DynamicFilterPhysicalExpr>() {
         return verify_dynamic(expr, seal);
     }
     if !is_total(expr, input) {
         return Err("an expression that is not total".to_owned());
     }
-    expr.children().into_iter().try_for_each(|child| verify_expr(child, input, seal))
+    expr.children()
+        .into_iter()
+        .try_for_each(|child| verify_expr(child, input, seal))
 }
 
 fn is_total(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
@@ -158,13 +182,22 @@ fn is_total(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
 /// Widening, or any value written as text.
 fn is_total_cast(cast: &CastExpr, input: &Schema) -> bool {
     let to = cast.cast_type();
-    cast.expr().data_type(input).is_ok_and(|from| is_widening(&from, to) || (from.is_integer() && to.is_string()))
+    cast.expr()
+        .data_type(input)
+        .is_ok_and(|from| is_widening(&from, to) || (from.is_integer() && to.is_string()))
 }
 
 /// A dynamic filter reads columns of the seal that are clear.
 fn verify_dynamic(expr: &Arc<dyn PhysicalExpr>, seal: &GovernedScanExec) -> Result<(), String> {
     let id = expr.expression_id();
-    let accepted = seal.dynamic_filters().iter().any(|f| f.expression_id() == id);
+    let accepted = seal
+        .dynamic_filters()
+        .iter()
+        .any(|f| f.expression_id() == id);
     let bare = expr.children().iter().all(|child| child.is::<Column>());
-    if id.is_some() && accepted && bare { Ok(()) } else { Err("a dynamic filter that was not accepted".to_owned()) }
+    if id.is_some() && accepted && bare {
+        Ok(())
+    } else {
+        Err("a dynamic filter that was not accepted".to_owned())
+    }
 }

@@ -55,17 +55,29 @@ impl VisibleRows {
     /// `bytes` is the stored size of the snapshot, `width` the bytes of a row.
     pub(crate) fn new(counts: &VisibleCounts, digest: [u8; 32], bytes: u64, width: usize) -> Self {
         let rows = usize::try_from(bytes).unwrap_or(usize::MAX) / width.max(1);
-        Self { counts: counts.clone(), digest, size_class: size_class(rows) }
+        Self {
+            counts: counts.clone(),
+            digest,
+            size_class: size_class(rows),
+        }
     }
 
     /// Rows, never 0.
     pub(crate) fn estimate(&self) -> usize {
-        self.counts.get(&self.digest).unwrap_or(self.size_class).max(1)
+        self.counts
+            .get(&self.digest)
+            .unwrap_or(self.size_class)
+            .max(1)
     }
 
     /// Counts one partition of a run over `partitions`; only a complete run is learned.
     pub(crate) fn counter(&self, run: &Arc<RunCount>, partitions: usize) -> RowCounter {
-        RowCounter { rows: self.clone(), run: Arc::clone(run), partitions, seen: 0 }
+        RowCounter {
+            rows: self.clone(),
+            run: Arc::clone(run),
+            partitions,
+            seen: 0,
+        }
     }
 }
 
@@ -111,7 +123,12 @@ impl RowCounter {
 
 /// Bytes of a row in memory, from declared types alone.
 pub(crate) fn row_width(schema: &Schema) -> usize {
-    schema.fields().iter().map(|f| type_width(f.data_type())).sum::<usize>().max(8)
+    schema
+        .fields()
+        .iter()
+        .map(|f| type_width(f.data_type()))
+        .sum::<usize>()
+        .max(8)
 }
 
 fn type_width(data_type: &DataType) -> usize {

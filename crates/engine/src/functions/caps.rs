@@ -100,7 +100,10 @@ impl Caps {
         }
         if self.planning.load(Ordering::Relaxed) {
             if bytes > CONSTANT {
-                return Err(exceeded(format!("{function}: constant over {} KiB", CONSTANT / 1024)));
+                return Err(exceeded(format!(
+                    "{function}: constant over {} KiB",
+                    CONSTANT / 1024
+                )));
             }
             self.left
                 .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {

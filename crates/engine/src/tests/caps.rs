@@ -113,7 +113,13 @@ async fn large_constants_make_small_batches() {
                WHERE s <> CAST(value AS varchar)";
     let planned = mesh.session().plan(sql).await.unwrap();
     let value = ScalarValue::Utf8(Some("x".repeat(10_000_000)));
-    let query = planned.bind(&[value]).await.unwrap().execute().await.unwrap();
+    let query = planned
+        .bind(&[value])
+        .await
+        .unwrap()
+        .execute()
+        .await
+        .unwrap();
     assert_eq!(rows(query).await.unwrap(), ["10000000|200"]);
     // What is not folded is counted for each row of a batch.
     let sql = "SELECT repeat('x', 10000000) FROM generate_series(1, 200)";

@@ -129,25 +129,107 @@ async fn measure() {
     let mesh = Mesh::open().await;
     for n in [4, 8, 12, 16, 32, 64, 95] {
         for (name, sql) in [
-            ("lists", format!("SELECT array_length([1]{})", " || [1]".repeat(n))),
-            ("ranges", format!("SELECT array_length(range(1, 1000){})", " || range(1, 1000)".repeat(n))),
-            ("bigranges", format!("SELECT array_length(range(1, 1000000){})", " || range(1, 1000000)".repeat(n))),
-            ("tf", format!("SELECT * FROM generate_series(1, array_length(range(1, 1000){}))", " || range(1, 1000)".repeat(n))),
-            ("abs", format!("SELECT {}v{} FROM generate_series(1, 10) t(v)", "abs(".repeat(n), ")".repeat(n))),
-            ("concat", format!("SELECT {}v{} FROM generate_series(1, 10) t(v)", "concat(".repeat(n), ",v)".repeat(n))),
-            ("array_append", format!("SELECT {}[v]{} FROM generate_series(1, 10) t(v)", "array_append(".repeat(n), ",v)".repeat(n))),
-            ("coalesce", format!("SELECT {}v{} FROM generate_series(1, 10) t(v)", "coalesce(".repeat(n), ",v)".repeat(n))),
-            ("case", format!("SELECT {}v{} FROM generate_series(1, 10) t(v)", "CASE WHEN v > 1 THEN (".repeat(n), ") END".repeat(n))),
-            ("sub", format!("SELECT {}1{}", "(SELECT ".repeat(n), ")".repeat(n))),
-            ("derived", format!("SELECT * FROM {}generate_series(1,2) t(v){}", "(SELECT v FROM ".repeat(n), ") t(v)".repeat(n))),
-            ("in", format!("SELECT {}1{}", "1 IN (SELECT ".repeat(n), ")".repeat(n))),
+            (
+                "lists",
+                format!("SELECT array_length([1]{})", " || [1]".repeat(n)),
+            ),
+            (
+                "ranges",
+                format!(
+                    "SELECT array_length(range(1, 1000){})",
+                    " || range(1, 1000)".repeat(n)
+                ),
+            ),
+            (
+                "bigranges",
+                format!(
+                    "SELECT array_length(range(1, 1000000){})",
+                    " || range(1, 1000000)".repeat(n)
+                ),
+            ),
+            (
+                "tf",
+                format!(
+                    "SELECT * FROM generate_series(1, array_length(range(1, 1000){}))",
+                    " || range(1, 1000)".repeat(n)
+                ),
+            ),
+            (
+                "abs",
+                format!(
+                    "SELECT {}v{} FROM generate_series(1, 10) t(v)",
+                    "abs(".repeat(n),
+                    ")".repeat(n)
+                ),
+            ),
+            (
+                "concat",
+                format!(
+                    "SELECT {}v{} FROM generate_series(1, 10) t(v)",
+                    "concat(".repeat(n),
+                    ",v)".repeat(n)
+                ),
+            ),
+            (
+                "array_append",
+                format!(
+                    "SELECT {}[v]{} FROM generate_series(1, 10) t(v)",
+                    "array_append(".repeat(n),
+                    ",v)".repeat(n)
+                ),
+            ),
+            (
+                "coalesce",
+                format!(
+                    "SELECT {}v{} FROM generate_series(1, 10) t(v)",
+                    "coalesce(".repeat(n),
+                    ",v)".repeat(n)
+                ),
+            ),
+            (
+                "case",
+                format!(
+                    "SELECT {}v{} FROM generate_series(1, 10) t(v)",
+                    "CASE WHEN v > 1 THEN (".repeat(n),
+                    ") END".repeat(n)
+                ),
+            ),
+            (
+                "sub",
+                format!("SELECT {}1{}", "(SELECT ".repeat(n), ")".repeat(n)),
+            ),
+            (
+                "derived",
+                format!(
+                    "SELECT * FROM {}generate_series(1,2) t(v){}",
+                    "(SELECT v FROM ".repeat(n),
+                    ") t(v)".repeat(n)
+                ),
+            ),
+            (
+                "in",
+                format!("SELECT {}1{}", "1 IN (SELECT ".repeat(n), ")".repeat(n)),
+            ),
             ("row", format!("SELECT {}1{}", "[".repeat(n), "]".repeat(n))),
-            ("struct", format!("SELECT {}1{}", "{'a':".repeat(n), "}".repeat(n))),
+            (
+                "struct",
+                format!("SELECT {}1{}", "{'a':".repeat(n), "}".repeat(n)),
+            ),
         ] {
             let started = std::time::Instant::now();
             let result = mesh.rows(&sql).await;
             if started.elapsed().as_millis() > 300 || result.is_err() {
-            eprintln!("{name} {n}: {:?} {}", started.elapsed(), result.map(|r| r.join(",")).map_err(|e| e.to_string()).unwrap_or_else(|e| e).chars().take(90).collect::<String>());
+                eprintln!(
+                    "{name} {n}: {:?} {}",
+                    started.elapsed(),
+                    result
+                        .map(|r| r.join(","))
+                        .map_err(|e| e.to_string())
+                        .unwrap_or_else(|e| e)
+                        .chars()
+                        .take(90)
+                        .collect::<String>()
+                );
             }
         }
     }
