@@ -61,9 +61,7 @@ impl Running {
             ..ServerConfig::default()
         };
         let encrypted = config.tls.is_some();
-        let server = Server::bind(engine, config)
-            .await
-            .map_err(|cause| Error::Failed(cause.to_string()))?;
+        let server = Server::bind(engine, config).await.map_err(not_started)?;
         let background = live.spawn_background();
         Ok(Self {
             live,
@@ -131,6 +129,17 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
         })
     }
+}
+
+fn not_started(error: weft_server::Error) -> Error {
+    let taken = matches!(&error, weft_server::Error::Bind { source, .. }
+        if source.kind() == std::io::ErrorKind::AddrInUse);
+    let help = if taken {
+        "; choose another address with `--listen`"
+    } else {
+        ""
+    };
+    Error::Failed(format!("{error}{help}"))
 }
 
 async fn reload_on_hangup(live: Arc<LiveMesh>, mut hangups: Signal) {

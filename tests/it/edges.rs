@@ -29,9 +29,6 @@ const ROOMS: &[Room] = &[
         ours: &["weft-mesh"],
         never: &[
             "datafusion",
-            "datafusion-physical",
-            "datafusion-execution",
-            "datafusion-datasource",
             "tokio",
             "tonic",
             "arrow-flight",
@@ -128,4 +125,17 @@ fn every_crate_has_a_room() {
         ours, rooms,
         "a new crate gets a room here and in ARCHITECTURE.md"
     );
+}
+
+#[test]
+fn a_prefix_forbids_a_family_and_nothing_that_only_begins_like_it() {
+    let [mesh, policy, ..] = ROOMS else {
+        panic!("two rooms")
+    };
+    assert!(is_forbidden(policy, "datafusion"));
+    assert!(is_forbidden(policy, "datafusion-physical-plan"));
+    assert!(!is_forbidden(policy, "datafusion-common"));
+    assert!(is_forbidden(mesh, "datafusion-common"));
+    assert!(is_forbidden(mesh, "tokio-util"));
+    assert!(!is_forbidden(mesh, "tokiomancy"));
 }

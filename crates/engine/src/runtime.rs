@@ -40,7 +40,7 @@ impl QueryRuntime {
                 Error::internal(&format!("the query threads cannot be started: {error}"))
             })?;
         let handle = runtime.handle().clone();
-        let planning = Arc::new(Semaphore::new(threads.max(2)));
+        let planning = Arc::new(Semaphore::new(4 * threads.max(2)));
         Ok(Self {
             runtime: Some(runtime),
             handle,

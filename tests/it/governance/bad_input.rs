@@ -13,12 +13,15 @@ const COLUMNS: &str = "
 - {name: x, logicalType: number, physicalType: DOUBLE}
 ";
 const EVERYTHING: &str = "- {name: it, to: [everyone], on: orders, columns: '*'}";
-const EUROPE: &str = "- {name: it, to: [everyone], on: orders, columns: '*', rows: \"region = 'EU'\"}";
+const EUROPE: &str =
+    "- {name: it, to: [everyone], on: orders, columns: '*', rows: \"region = 'EU'\"}";
 
 fn mesh(stored: Stored, grants: &str, columns: &str) -> MeshDir {
-    MeshDir::new("acme")
-        .user("ana", "pw", &[], &[])
-        .domain("sales", grants, &[&stored.contract("orders", columns)])
+    MeshDir::new("acme").user("ana", "pw", &[], &[]).domain(
+        "sales",
+        grants,
+        &[&stored.contract("orders", columns)],
+    )
 }
 
 /// The client reads that a source failed and a reference, and nothing of the
@@ -27,10 +30,27 @@ fn mesh(stored: Stored, grants: &str, columns: &str) -> MeshDir {
 fn assert_reference(mesh: &MeshDir, status: &Status) {
     let message = status.message();
     let reference = message.split("ref ").nth(1).and_then(|rest| rest.get(..36));
-    let is_uuid = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') && text.matches('-').count() == 4;
+    let is_uuid = |text: &str| {
+        text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') && text.matches('-').count() == 4
+    };
     assert!(reference.is_some_and(is_uuid), "{status}");
-    let folder = mesh.root().file_name().unwrap().to_string_lossy().into_owned();
-    for part in [folder.as_str(), "/", ".parquet", ".csv", "all", "footer", "column", "Parquet", "Arrow"] {
+    let folder = mesh
+        .root()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    for part in [
+        folder.as_str(),
+        "/",
+        ".parquet",
+        ".csv",
+        "all",
+        "footer",
+        "column",
+        "Parquet",
+        "Arrow",
+    ] {
         assert!(!message.contains(part), "`{part}` in {message}");
     }
 }
@@ -38,7 +58,11 @@ fn assert_reference(mesh: &MeshDir, status: &Status) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_corrupt_parquet_file_is_a_reference_and_nothing_more() {
     let mesh = mesh(Stored::Parquet, EVERYTHING, COLUMNS);
-    let rows = batch([("id", ints([1, 2])), ("region", texts(["EU", "US"])), ("x", floats([1.0, 2.0]))]);
+    let rows = batch([
+        ("id", ints([1, 2])),
+        ("region", texts(["EU", "US"])),
+        ("x", floats([1.0, 2.0])),
+    ]);
     Stored::Parquet.write(&mesh, "sales", "orders", "all", &rows);
     let path = mesh.data("sales").join("orders/all.parquet");
     let good = fs::read(&path).unwrap();
@@ -53,9 +77,15 @@ async fn a_corrupt_parquet_file_is_a_reference_and_nothing_more() {
         bad
     };
     let cases = [
-        ("no file of its kind", b"this is no Parquet at all, but long enough to be one".to_vec()),
+        (
+            "no file of its kind",
+            b"this is no Parquet at all, but long enough to be one".to_vec(),
+        ),
         ("another end", with(end - 4, b"NOPE")),
-        ("a footer that is longer than the file", with(end - 8, &u32::MAX.to_le_bytes())),
+        (
+            "a footer that is longer than the file",
+            with(end - 8, &u32::MAX.to_le_bytes()),
+        ),
         ("a footer of no bytes", with(end - 8, &0_u32.to_le_bytes())),
         ("a footer of noise", with(end - 60, &[0xff; 40])),
         ("cut", good[..end / 2].to_vec()),
@@ -65,9 +95,15 @@ async fn a_corrupt_parquet_file_is_a_reference_and_nothing_more() {
     for (what, bytes) in cases {
         fs::write(&path, bytes).unwrap();
         server.live.refresh().await;
-        for sql in ["SELECT * FROM sales.orders", "SELECT id FROM sales.orders WHERE id > 1 ORDER BY x"] {
+        for sql in [
+            "SELECT * FROM sales.orders",
+            "SELECT id FROM sales.orders WHERE id > 1 ORDER BY x",
+        ] {
             let status = ana.fails(sql).await;
-            assert!(matches!(status.code(), Code::Internal | Code::FailedPrecondition), "{what}: {status}");
+            assert!(
+                matches!(status.code(), Code::Internal | Code::FailedPrecondition),
+                "{what}: {status}"
+            );
             assert_reference(&mesh, &status);
         }
         assert_alive(&ana).await;
@@ -82,17 +118,33 @@ async fn text_that_does_not_fit_its_contract_is_a_reference() {
     for (stored, text) in [
         (Stored::Csv, "id,region,x\n1,EU,1.5\nsecret-value,EU,2.5\n"),
         (Stored::Csv, "id,region,x\n1,EU,1.5\n2,EU,2.5,and,more\n"),
-        (Stored::Json, "{\"id\": 1, \"region\": \"EU\", \"x\": 1.5}\n{\"id\": \"secret-value\"}\n"),
-        (Stored::Json, "{\"id\": 1, \"region\": \"EU\", \n}}}secret-value"),
+        (
+            Stored::Json,
+            "{\"id\": 1, \"region\": \"EU\", \"x\": 1.5}\n{\"id\": \"secret-value\"}\n",
+        ),
+        (
+            Stored::Json,
+            "{\"id\": 1, \"region\": \"EU\", \n}}}secret-value",
+        ),
     ] {
         let mesh = mesh(stored, EVERYTHING, COLUMNS);
-        let name = format!("orders/all.{}", if stored == Stored::Csv { "csv" } else { "ndjson" });
+        let name = format!(
+            "orders/all.{}",
+            if stored == Stored::Csv {
+                "csv"
+            } else {
+                "ndjson"
+            }
+        );
         fs::create_dir_all(mesh.data("sales").join("orders")).unwrap();
         fs::write(mesh.data("sales").join(name), text).unwrap();
         let server = TestServer::start(&mesh).await;
         let ana = server.client("ana", "pw").await;
         let status = ana.fails("SELECT * FROM sales.orders").await;
-        assert!(matches!(status.code(), Code::Internal | Code::FailedPrecondition), "{text}: {status}");
+        assert!(
+            matches!(status.code(), Code::Internal | Code::FailedPrecondition),
+            "{text}: {status}"
+        );
         assert_reference(&mesh, &status);
         assert!(!status.message().contains("secret"), "{status}");
         assert_alive(&ana).await;
@@ -104,18 +156,35 @@ async fn a_file_that_goes_away_is_a_changed_source_until_it_is_noticed() {
     for stored in [Stored::Parquet, Stored::Csv] {
         let mesh = mesh(stored, EVERYTHING, COLUMNS);
         for (file, id) in [("a", 1), ("b", 2)] {
-            let rows = batch([("id", ints([id])), ("region", texts(["EU"])), ("x", floats([1.0]))]);
+            let rows = batch([
+                ("id", ints([id])),
+                ("region", texts(["EU"])),
+                ("x", floats([1.0])),
+            ]);
             Stored::write(stored, &mesh, "sales", "orders", file, &rows);
         }
         let server = TestServer::start(&mesh).await;
         let ana = server.client("ana", "pw").await;
         let sql = "SELECT id FROM sales.orders ORDER BY 1";
         assert_eq!(ana.rows(sql).await, ["1", "2"]);
-        let extension = if stored == Stored::Csv { "csv" } else { "parquet" };
+        let extension = if stored == Stored::Csv {
+            "csv"
+        } else {
+            "parquet"
+        };
         fs::remove_file(mesh.data("sales").join(format!("orders/a.{extension}"))).unwrap();
         let status = ana.fails(sql).await;
-        assert_eq!(status.code(), Code::FailedPrecondition, "{stored:?}: {status}");
-        assert!(status.message().starts_with("data source of `sales.orders` failed, ref "), "{status}");
+        assert_eq!(
+            status.code(),
+            Code::FailedPrecondition,
+            "{stored:?}: {status}"
+        );
+        assert!(
+            status
+                .message()
+                .starts_with("data source of `sales.orders` failed, ref "),
+            "{status}"
+        );
         assert_reference(&mesh, &status);
         assert_alive(&ana).await;
         server.live.refresh().await;
@@ -137,9 +206,19 @@ const REQUIRED: &str = "
 fn incomplete(stored: Stored, grants: &str) -> MeshDir {
     let mesh = mesh(stored, grants, REQUIRED);
     let rows = batch([
-        ("id", std::sync::Arc::new(arrow::array::Int64Array::from(vec![Some(1), None, Some(3)])) as _),
+        (
+            "id",
+            std::sync::Arc::new(arrow::array::Int64Array::from(vec![Some(1), None, Some(3)])),
+        ),
         ("region", texts(["EU", "US", "EU"])),
-        ("x", std::sync::Arc::new(arrow::array::Float64Array::from(vec![Some(1.5), None, Some(3.5)])) as _),
+        (
+            "x",
+            std::sync::Arc::new(arrow::array::Float64Array::from(vec![
+                Some(1.5),
+                None,
+                Some(3.5),
+            ])),
+        ),
         ("name", texts(["a", "∅", "c"])),
     ]);
     stored.write(&mesh, "sales", "orders", "all", &rows);
@@ -153,17 +232,39 @@ async fn a_null_in_a_required_column_of_a_hidden_row_disturbs_nobody() {
         let server = TestServer::start(&mesh).await;
         let ana = server.client("ana", "pw").await;
         for (sql, expected) in [
-            ("SELECT * FROM sales.orders ORDER BY id", &["1|EU|1.5|a", "3|EU|3.5|c"] as &[&str]),
+            (
+                "SELECT * FROM sales.orders ORDER BY id",
+                &["1|EU|1.5|a", "3|EU|3.5|c"] as &[&str],
+            ),
             ("SELECT id FROM sales.orders WHERE id > 1", &["3"]),
             ("SELECT id FROM sales.orders WHERE id IS NULL", &[]),
-            ("SELECT id FROM sales.orders WHERE x > 2 AND name = 'c'", &["3"]),
-            ("SELECT count(*), count(id), count(x), count(name), sum(id) FROM sales.orders", &["2|2|2|2|4"]),
-            ("SELECT a.id FROM sales.orders a JOIN sales.orders b USING (id) ORDER BY 1", &["1", "3"]),
-            ("SELECT id FROM sales.orders WHERE id NOT IN (SELECT id FROM sales.orders WHERE id = 1)", &["3"]),
-            ("SELECT name FROM sales.orders ORDER BY x DESC LIMIT 1", &["c"]),
+            (
+                "SELECT id FROM sales.orders WHERE x > 2 AND name = 'c'",
+                &["3"],
+            ),
+            (
+                "SELECT count(*), count(id), count(x), count(name), sum(id) FROM sales.orders",
+                &["2|2|2|2|4"],
+            ),
+            (
+                "SELECT a.id FROM sales.orders a JOIN sales.orders b USING (id) ORDER BY 1",
+                &["1", "3"],
+            ),
+            (
+                "SELECT id FROM sales.orders WHERE id NOT IN (SELECT id FROM sales.orders WHERE id = 1)",
+                &["3"],
+            ),
+            (
+                "SELECT name FROM sales.orders ORDER BY x DESC LIMIT 1",
+                &["c"],
+            ),
         ] {
             match ana.query(sql).await {
-                Ok(batches) => assert_eq!(crate::support::cells(&batches), expected, "{stored:?}: {sql}"),
+                Ok(batches) => assert_eq!(
+                    crate::support::cells(&batches),
+                    expected,
+                    "{stored:?}: {sql}"
+                ),
                 Err(status) => panic!("{stored:?}: {sql}: {status}"),
             }
         }
@@ -177,12 +278,21 @@ async fn a_null_in_a_required_column_of_a_visible_row_is_a_source_error() {
         let server = TestServer::start(&mesh).await;
         let ana = server.client("ana", "pw").await;
         for column in ["*", "id", "x", "name"] {
-            let status = ana.fails(&format!("SELECT {column} FROM sales.orders")).await;
-            assert!(matches!(status.code(), Code::Internal | Code::FailedPrecondition), "{stored:?}: {column}: {status}");
+            let status = ana
+                .fails(&format!("SELECT {column} FROM sales.orders"))
+                .await;
+            assert!(
+                matches!(status.code(), Code::Internal | Code::FailedPrecondition),
+                "{stored:?}: {column}: {status}"
+            );
             assert_reference(&mesh, &status);
         }
         // What does not read it does not fail.
-        assert_eq!(ana.rows("SELECT region FROM sales.orders ORDER BY 1").await, ["EU", "EU", "US"], "{stored:?}");
+        assert_eq!(
+            ana.rows("SELECT region FROM sales.orders ORDER BY 1").await,
+            ["EU", "EU", "US"],
+            "{stored:?}"
+        );
         assert_alive(&ana).await;
     }
 }
@@ -192,24 +302,46 @@ async fn a_null_in_a_required_column_of_a_visible_row_is_a_source_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_visible_nan_is_there_whatever_lies_hidden_beside_it() {
     const BY_REGION: &str = EUROPE;
-    const BY_VALUE: &str = "- {name: it, to: [everyone], on: orders, columns: '*', rows: 'x > 1.0'}";
+    const BY_VALUE: &str =
+        "- {name: it, to: [everyone], on: orders, columns: '*', rows: 'x > 1.0'}";
     const BOTH: &str = "- {name: it, to: [everyone], on: orders, columns: '*', rows: \"x > 1.0 AND region = 'EU'\"}";
     for (grants, queries) in [
         (
             BY_REGION,
             [
-                ("SELECT id, x FROM sales.orders ORDER BY id", &["1|NaN", "3|0.5"] as &[&str]),
+                (
+                    "SELECT id, x FROM sales.orders ORDER BY id",
+                    &["1|NaN", "3|0.5"] as &[&str],
+                ),
                 ("SELECT id FROM sales.orders WHERE x > 1", &["1"]),
                 ("SELECT id FROM sales.orders WHERE x <= 1", &["3"]),
                 ("SELECT id FROM sales.orders WHERE x <> 0.5", &["1"]),
-                ("SELECT id FROM sales.orders WHERE x BETWEEN 1 AND 'NaN'::double", &["1"]),
+                (
+                    "SELECT id FROM sales.orders WHERE x BETWEEN 1 AND 'NaN'::double",
+                    &["1"],
+                ),
                 ("SELECT max(x), count(x) FROM sales.orders", &["NaN|2"]),
-                ("SELECT id FROM sales.orders ORDER BY x DESC LIMIT 1", &["1"]),
-                ("SELECT id FROM sales.orders WHERE x = 'NaN'::double", &["1"]),
+                (
+                    "SELECT id FROM sales.orders ORDER BY x DESC LIMIT 1",
+                    &["1"],
+                ),
+                (
+                    "SELECT id FROM sales.orders WHERE x = 'NaN'::double",
+                    &["1"],
+                ),
             ],
         ),
-        (BY_VALUE, [("SELECT id FROM sales.orders WHERE region = 'EU' ORDER BY id", &["1"]); 8]),
-        (BOTH, [("SELECT id FROM sales.orders ORDER BY id", &["1"]); 8]),
+        (
+            BY_VALUE,
+            [(
+                "SELECT id FROM sales.orders WHERE region = 'EU' ORDER BY id",
+                &["1"],
+            ); 8],
+        ),
+        (
+            BOTH,
+            [("SELECT id FROM sales.orders ORDER BY id", &["1"]); 8],
+        ),
     ] {
         for hidden in [-5.0, 0.5, 5.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             for stored in [Stored::Parquet, Stored::Csv] {
@@ -224,7 +356,11 @@ async fn a_visible_nan_is_there_whatever_lies_hidden_beside_it() {
                 let server = TestServer::start(&mesh).await;
                 let ana = server.client("ana", "pw").await;
                 for (sql, expected) in queries {
-                    assert_eq!(ana.rows(sql).await, expected, "{stored:?} {hidden} {grants}: {sql}");
+                    assert_eq!(
+                        ana.rows(sql).await,
+                        expected,
+                        "{stored:?} {hidden} {grants}: {sql}"
+                    );
                 }
             }
         }

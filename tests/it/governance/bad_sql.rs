@@ -38,7 +38,10 @@ async fn statements_that_are_too_large_or_too_deep() {
         ),
         (
             "conditions",
-            format!("SELECT 1 FROM sales.orders WHERE id = 1{}", chain(" OR id = 2", 20_000)),
+            format!(
+                "SELECT 1 FROM sales.orders WHERE id = 1{}",
+                chain(" OR id = 2", 20_000)
+            ),
             Code::InvalidArgument,
             "the statement chains more than 4000 operators",
         ),
@@ -56,7 +59,10 @@ async fn statements_that_are_too_large_or_too_deep() {
         ),
         (
             "joins",
-            format!("SELECT 1 FROM sales.orders{}", chain(", sales.orders", 1000)),
+            format!(
+                "SELECT 1 FROM sales.orders{}",
+                chain(", sales.orders", 1000)
+            ),
             Code::InvalidArgument,
             "the statement has more than 100 joins",
         ),
@@ -78,16 +84,28 @@ async fn statements_that_are_too_large_or_too_deep() {
             Code::InvalidArgument,
             "one statement at a time, please",
         ),
-        ("nothing", " -- nothing".to_owned(), Code::InvalidArgument, "there is no statement"),
+        (
+            "nothing",
+            " -- nothing".to_owned(),
+            Code::InvalidArgument,
+            "there is no statement",
+        ),
     ] {
         let begin = Instant::now();
         let status = ana.fails(&sql).await;
         assert_eq!(status.code(), code, "{what}: {status}");
-        assert!(status.message().starts_with(message), "{what}: {}", status.message());
+        assert!(
+            status.message().starts_with(message),
+            "{what}: {}",
+            status.message()
+        );
         assert!(begin.elapsed() < SOON, "{what}: {:?}", begin.elapsed());
-        assert_eq!(ana.prepare(&sql).await.map(drop).unwrap_or_else(|status| {
-            assert_eq!(status.code(), code, "{what}: {status}");
-        }), ());
+        assert_eq!(
+            ana.prepare(&sql).await.map(drop).unwrap_or_else(|status| {
+                assert_eq!(status.code(), code, "{what}: {status}");
+            }),
+            ()
+        );
         assert_alive(&ana).await;
     }
 }
@@ -97,8 +115,13 @@ async fn a_message_that_is_too_large_for_the_transport() {
     let mesh = mesh();
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", "pw").await;
-    let status = ana.fails(&format!("SELECT '{}'", "x".repeat(20 << 20))).await;
-    assert!(matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted), "{status}");
+    let status = ana
+        .fails(&format!("SELECT '{}'", "x".repeat(20 << 20)))
+        .await;
+    assert!(
+        matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted),
+        "{status}"
+    );
     assert_alive(&ana).await;
 }
 
@@ -134,11 +157,19 @@ async fn doubling_ends_early() {
         &|before| format!("SELECT s + s AS s FROM a{before}"),
         "SELECT s FROM a39",
     );
-    for (what, sql) in [("tables", tables), ("unions", unions), ("texts", texts), ("sums", sums)] {
+    for (what, sql) in [
+        ("tables", tables),
+        ("unions", unions),
+        ("texts", texts),
+        ("sums", sums),
+    ] {
         let begin = Instant::now();
         let status = ana.fails(&sql).await;
         assert!(
-            matches!(status.code(), Code::InvalidArgument | Code::ResourceExhausted),
+            matches!(
+                status.code(),
+                Code::InvalidArgument | Code::ResourceExhausted
+            ),
             "{what}: {status}"
         );
         assert!(begin.elapsed() < SOON, "{what}: {:?}", begin.elapsed());
@@ -155,14 +186,27 @@ async fn mistakes_are_told_with_their_place() {
         ("SELEC 1", "line 1, column 1"),
         ("SELECT id\nFROM sales.orders\nWHERE )", "line 3, column 7"),
         ("SELECT 'a", "line 1, column 8"),
-        ("SELECT idd FROM sales.orders", "column `idd` does not exist"),
+        (
+            "SELECT idd FROM sales.orders",
+            "column `idd` does not exist",
+        ),
         ("SELECT nope(id) FROM sales.orders", "nope"),
-        ("SELECT id + region FROM sales.orders WHERE id = 1 AND region = 'EU' GROUP BY 1, 7", ""),
+        (
+            "SELECT id + region FROM sales.orders WHERE id = 1 AND region = 'EU' GROUP BY 1, 7",
+            "",
+        ),
     ] {
         let status = ana.fails(sql).await;
         assert_eq!(status.code(), Code::InvalidArgument, "{sql}: {status}");
-        assert!(status.message().contains(message), "{sql}: {}", status.message());
-        assert!(status.message().len() < 2000 && !status.message().contains("margin"), "{sql}: {status}");
+        assert!(
+            status.message().contains(message),
+            "{sql}: {}",
+            status.message()
+        );
+        assert!(
+            status.message().len() < 2000 && !status.message().contains("margin"),
+            "{sql}: {status}"
+        );
         assert_alive(&ana).await;
     }
 }

@@ -48,7 +48,10 @@ fn mesh(stored: Stored) -> MeshDir {
         ("id", ints([1, 2, 3, 4, 5])),
         ("region", texts(["EU", "EU", "US", "US", "∅"])),
         ("amount", ints([10, 250, 300, 20, 555])),
-        ("email", texts(["ana@x.eu", "bob@x.eu", "cyd@x.us", "dan@x.us", "eve@x.io"])),
+        (
+            "email",
+            texts(["ana@x.eu", "bob@x.eu", "cyd@x.us", "dan@x.us", "eve@x.io"]),
+        ),
         ("note", texts(["n1", "n2", "n3", "n4", "n5"])),
         ("secret", texts(["s1", "s2", "s3", "s4", "s5"])),
     ]);
@@ -78,15 +81,26 @@ async fn two_overlapping_grants_show_the_union_of_their_cells() {
         let mesh = mesh(stored);
         let server = TestServer::start(&mesh).await;
         let ana = server.client("ana", "pw").await;
-        assert_eq!(ana.rows("SELECT * FROM sales.orders ORDER BY id").await, OF_ANA, "{stored:?}");
+        assert_eq!(
+            ana.rows("SELECT * FROM sales.orders ORDER BY id").await,
+            OF_ANA,
+            "{stored:?}"
+        );
 
         // One of the two alone is the plain view that it describes.
         let bo = server.client("bo", "pw").await;
         let of_bo = ["1|EU|0|ana@x.eu", "2|EU|200|bob@x.eu"];
-        assert_eq!(bo.rows("SELECT * FROM sales.orders ORDER BY id").await, of_bo, "{stored:?}");
+        assert_eq!(
+            bo.rows("SELECT * FROM sales.orders ORDER BY id").await,
+            of_bo,
+            "{stored:?}"
+        );
 
         let dan = server.client("dan", "pw").await;
-        super::assert_missing(&dan.fails("SELECT * FROM sales.orders").await, "sales.orders");
+        super::assert_missing(
+            &dan.fails("SELECT * FROM sales.orders").await,
+            "sales.orders",
+        );
     }
 }
 
@@ -97,21 +111,48 @@ async fn what_a_user_writes_sees_cells_and_nothing_under_them() {
         let server = TestServer::start(&mesh).await;
         let ana = server.client("ana", "pw").await;
         for (sql, expected) in [
-            ("SELECT id FROM sales.orders WHERE amount = 0", &["1"] as &[&str]),
+            (
+                "SELECT id FROM sales.orders WHERE amount = 0",
+                &["1"] as &[&str],
+            ),
             ("SELECT id FROM sales.orders WHERE amount = 10", &[]),
-            ("SELECT id FROM sales.orders WHERE amount < 250 ORDER BY 1", &["1"]),
+            (
+                "SELECT id FROM sales.orders WHERE amount < 250 ORDER BY 1",
+                &["1"],
+            ),
             ("SELECT id FROM sales.orders WHERE email LIKE 'cyd%'", &[]),
-            ("SELECT id FROM sales.orders WHERE email LIKE '%.us'", &["3"]),
+            (
+                "SELECT id FROM sales.orders WHERE email LIKE '%.us'",
+                &["3"],
+            ),
             ("SELECT id FROM sales.orders WHERE note = 'n1'", &[]),
             ("SELECT id FROM sales.orders WHERE note IS NULL", &["1"]),
-            ("SELECT id FROM sales.orders WHERE region IS NULL ORDER BY 1", &["3", "5"]),
+            (
+                "SELECT id FROM sales.orders WHERE region IS NULL ORDER BY 1",
+                &["3", "5"],
+            ),
             ("SELECT id FROM sales.orders WHERE region = 'US'", &[]),
             ("SELECT id FROM sales.orders WHERE id = 4", &[]),
-            ("SELECT count(*), count(region), count(note), sum(amount) FROM sales.orders", &["4|2|3|1105"]),
-            ("SELECT region, count(*) FROM sales.orders GROUP BY region ORDER BY 1", &["EU|2", "∅|2"]),
-            ("SELECT min(amount), max(amount), max(note) FROM sales.orders", &["0|555|n5"]),
-            ("SELECT note FROM sales.orders ORDER BY note DESC NULLS LAST LIMIT 1", &["n5"]),
-            ("SELECT a.id, b.id FROM sales.orders a JOIN sales.orders b ON a.region = b.region AND a.id < b.id", &["1|2"]),
+            (
+                "SELECT count(*), count(region), count(note), sum(amount) FROM sales.orders",
+                &["4|2|3|1105"],
+            ),
+            (
+                "SELECT region, count(*) FROM sales.orders GROUP BY region ORDER BY 1",
+                &["EU|2", "∅|2"],
+            ),
+            (
+                "SELECT min(amount), max(amount), max(note) FROM sales.orders",
+                &["0|555|n5"],
+            ),
+            (
+                "SELECT note FROM sales.orders ORDER BY note DESC NULLS LAST LIMIT 1",
+                &["n5"],
+            ),
+            (
+                "SELECT a.id, b.id FROM sales.orders a JOIN sales.orders b ON a.region = b.region AND a.id < b.id",
+                &["1|2"],
+            ),
         ] {
             assert_eq!(ana.rows(sql).await, expected, "{stored:?}: {sql}");
         }
@@ -124,12 +165,24 @@ async fn hidden_cells_make_a_required_column_nullable() {
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", "pw").await;
     let schema = ana.query("SELECT * FROM sales.orders").await.unwrap()[0].schema();
-    let nullable: Vec<_> = schema.fields().iter().map(|f| (f.name().as_str(), f.is_nullable())).collect();
+    let nullable: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|f| (f.name().as_str(), f.is_nullable()))
+        .collect();
     assert_eq!(
         nullable,
-        [("id", false), ("region", true), ("amount", true), ("email", true), ("note", true)]
+        [
+            ("id", false),
+            ("region", true),
+            ("amount", true),
+            ("email", true),
+            ("note", true)
+        ]
     );
-    assert!(schema.metadata().is_empty() && schema.fields().iter().all(|f| f.metadata().is_empty()));
+    assert!(
+        schema.metadata().is_empty() && schema.fields().iter().all(|f| f.metadata().is_empty())
+    );
 }
 
 /// Cyd holds `europe` (rows 1, 2) and `small` (rows 1, 2, 4): two buckets meet
@@ -140,11 +193,20 @@ async fn of_two_masks_the_more_revealing_is_seen() {
         let mesh = mesh(stored);
         let server = TestServer::start(&mesh).await;
         let cyd = server.client("cyd", "pw").await;
-        let rows = cyd.rows("SELECT id, region, amount, email FROM sales.orders ORDER BY id").await;
-        assert_eq!(rows[..2], ["1|EU|10|ana@x.eu", "2|EU|250|bob@x.eu"], "{stored:?}");
+        let rows = cyd
+            .rows("SELECT id, region, amount, email FROM sales.orders ORDER BY id")
+            .await;
+        assert_eq!(
+            rows[..2],
+            ["1|EU|10|ana@x.eu", "2|EU|250|bob@x.eu"],
+            "{stored:?}"
+        );
         assert_eq!(rows.len(), 3);
         let hashed = rows[2].strip_prefix("4|∅|20|").unwrap();
-        assert!(hashed.len() == 64 && hashed.chars().all(|c| c.is_ascii_hexdigit()), "{hashed}");
+        assert!(
+            hashed.len() == 64 && hashed.chars().all(|c| c.is_ascii_hexdigit()),
+            "{hashed}"
+        );
     }
 }
 
@@ -218,7 +280,10 @@ async fn an_integer_in_clear_here_and_hashed_there_is_text() {
     );
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", "pw").await;
-    let batches = ana.query("SELECT id, amount FROM sales.orders ORDER BY amount").await.unwrap();
+    let batches = ana
+        .query("SELECT id, amount FROM sales.orders ORDER BY amount")
+        .await
+        .unwrap();
     assert_eq!(batches[0].schema().field(0).data_type(), &DataType::Utf8);
     assert_eq!(
         cells(&batches),
@@ -231,5 +296,9 @@ async fn an_integer_in_clear_here_and_hashed_there_is_text() {
         ]
     );
     // As text it compares: `10` is not a number here.
-    assert_eq!(ana.rows("SELECT amount FROM sales.orders WHERE id = '2'").await, ["250"]);
+    assert_eq!(
+        ana.rows("SELECT amount FROM sales.orders WHERE id = '2'")
+            .await,
+        ["250"]
+    );
 }

@@ -9,7 +9,12 @@ use crate::support::{TestServer, cells};
 async fn a_plan_shows_no_policy_no_path_and_no_hidden_name() {
     let mesh = mesh();
     let root = mesh.root().display().to_string();
-    let folder = mesh.root().file_name().unwrap().to_string_lossy().into_owned();
+    let folder = mesh
+        .root()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", "pw").await;
     let queries = [
@@ -20,20 +25,44 @@ async fn a_plan_shows_no_policy_no_path_and_no_hidden_name() {
         "WITH RECURSIVE n AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM n JOIN sales.orders o ON o.id = n.x) SELECT * FROM n",
     ];
     for query in queries {
-        for format in ["", "FORMAT INDENT", "FORMAT TREE", "FORMAT PGJSON", "FORMAT GRAPHVIZ"] {
+        for format in [
+            "",
+            "FORMAT INDENT",
+            "FORMAT TREE",
+            "FORMAT PGJSON",
+            "FORMAT GRAPHVIZ",
+        ] {
             let sql = format!("EXPLAIN {format} {query}");
-            let text = cells(&ana.query(&sql).await.unwrap_or_else(|status| panic!("{sql}: {status}"))).join("\n");
+            let text = cells(
+                &ana.query(&sql)
+                    .await
+                    .unwrap_or_else(|status| panic!("{sql}: {status}")),
+            )
+            .join("\n");
             assert!(!text.is_empty());
             for secret in [
-                "zanzibar", "margin", "4242", "777", "bucket", "payout", "parquet", "DataSource", "CASE", "data/",
-                &root, &folder,
+                "zanzibar",
+                "margin",
+                "4242",
+                "777",
+                "bucket",
+                "payout",
+                "parquet",
+                "DataSource",
+                "CASE",
+                "data/",
+                &root,
+                &folder,
             ] {
                 assert!(!text.contains(secret), "`{secret}` in {sql}:\n{text}");
             }
         }
     }
     let text = cells(&ana.query(&format!("EXPLAIN {}", queries[1])).await.unwrap()).join("\n");
-    assert!(text.contains("GovernedScanExec: table=sales.orders"), "{text}");
+    assert!(
+        text.contains("GovernedScanExec: table=sales.orders"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,8 +77,17 @@ async fn measurements_are_refused() {
         "EXPLAIN EXPLAIN SELECT 1",
     ] {
         let status = ana.fails(sql).await;
-        assert!(matches!(status.code(), Code::PermissionDenied | Code::InvalidArgument), "{sql}: {status}");
+        assert!(
+            matches!(
+                status.code(),
+                Code::PermissionDenied | Code::InvalidArgument
+            ),
+            "{sql}: {status}"
+        );
     }
     let analyze = ana.fails("EXPLAIN ANALYZE SELECT 1").await;
-    assert_eq!(analyze.message(), "only plain `EXPLAIN` of a query is allowed");
+    assert_eq!(
+        analyze.message(),
+        "only plain `EXPLAIN` of a query is allowed"
+    );
 }

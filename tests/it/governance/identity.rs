@@ -17,7 +17,12 @@ fn mesh(grants: &str) -> MeshDir {
         .user("ana", "pw", &["sellers"], &[("region", "EU")])
         .user("bo", "pw", &["sellers", "vip"], &[("region", "US")])
         .user("cyd", "pw", &[], &[])
-        .service("bi", "a-token-of-the-service", &["sellers"], &[("region", "US")])
+        .service(
+            "bi",
+            "a-token-of-the-service",
+            &["sellers"],
+            &[("region", "US")],
+        )
         .domain("sales", grants, &[&Stored::Csv.contract("orders", COLUMNS)]);
     let rows = batch([
         ("id", ints([1, 2, 3])),
@@ -120,7 +125,11 @@ async fn columns_are_given_by_name_by_exception_and_by_tag() {
         let server = TestServer::start(&mesh).await;
         let ana = server.client("ana", "pw").await;
         // In the order of the contract, whatever the grant's is.
-        assert_eq!(ana.rows("SELECT * FROM sales.orders").await, [expected], "{columns}");
+        assert_eq!(
+            ana.rows("SELECT * FROM sales.orders").await,
+            [expected],
+            "{columns}"
+        );
     }
 }
 
@@ -144,7 +153,13 @@ async fn a_service_logs_in_with_its_token_and_nothing_else() {
 async fn a_wrong_password_and_an_unknown_user_are_one_answer() {
     let mesh = mesh("\n- name: it\n  to: [everyone]\n  on: orders\n  columns: '*'\n");
     let server = TestServer::start(&mesh).await;
-    for (user, password) in [("ana", "wp"), ("ana", ""), ("nobody", "pw"), ("ANA", "pw"), ("bi", "pw")] {
+    for (user, password) in [
+        ("ana", "wp"),
+        ("ana", ""),
+        ("nobody", "pw"),
+        ("ANA", "pw"),
+        ("bi", "pw"),
+    ] {
         let status = server.client(user, password).await.fails("SELECT 1").await;
         assert_eq!(
             (status.code(), status.message()),
@@ -155,9 +170,27 @@ async fn a_wrong_password_and_an_unknown_user_are_one_answer() {
     let nobody = crate::support::TestClient::anonymous(server.channel().await);
     let status = nobody.fails("SELECT 1").await;
     assert_eq!(status.code(), Code::Unauthenticated);
-    assert!(status.message().starts_with("no credentials: send `authorization"), "{status}");
+    assert!(
+        status
+            .message()
+            .starts_with("no credentials: send `authorization"),
+        "{status}"
+    );
 
     // Neither is locked out: a good password works, in a session and without.
-    assert_eq!(server.client("ana", "pw").await.value("SELECT current_user").await, "ana");
-    assert_eq!(login(&server, "ana", "pw").await.value("SELECT current_user").await, "ana");
+    assert_eq!(
+        server
+            .client("ana", "pw")
+            .await
+            .value("SELECT current_user")
+            .await,
+        "ana"
+    );
+    assert_eq!(
+        login(&server, "ana", "pw")
+            .await
+            .value("SELECT current_user")
+            .await,
+        "ana"
+    );
 }

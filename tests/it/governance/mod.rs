@@ -31,7 +31,12 @@ impl Stored {
     /// The contract of `table` in files of this format below `data/<table>`.
     fn contract(self, table: &str, columns: &str) -> String {
         let (format, extension) = self.names();
-        contract(table, format, &format!("data/{table}/*.{extension}"), columns)
+        contract(
+            table,
+            format,
+            &format!("data/{table}/*.{extension}"),
+            columns,
+        )
     }
 
     /// Writes one file of `table`; Parquet in row groups of two rows.
@@ -55,7 +60,7 @@ impl Stored {
     }
 }
 
-fn batch<'a>(columns: impl IntoIterator<Item = (&'a str, ArrayRef)>) -> RecordBatch {
+fn batch<const N: usize>(columns: [(&str, ArrayRef); N]) -> RecordBatch {
     let columns = columns.into_iter().map(|(name, array)| (name, array, true));
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
@@ -85,7 +90,10 @@ async fn login(server: &TestServer, user: &str, password: &str) -> TestClient {
 #[track_caller]
 fn assert_missing(status: &Status, table: &str) {
     let message = format!("table `{table}` does not exist or is not granted to you");
-    assert_eq!((status.code(), status.message()), (Code::NotFound, message.as_str()));
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::NotFound, message.as_str())
+    );
 }
 
 /// What went wrong left a server that answers.

@@ -42,7 +42,11 @@ pub(super) fn mesh() -> MeshDir {
         .user("ana", "pw", &[], &[])
         .user("bo", "pw", &[], &[])
         .domain("sales", GRANTS, &[&orders[0], &orders[1], &orders[2]])
-        .domain("hr", "- {name: bo, to: ['user:bo'], on: people, columns: '*'}", &[&people]);
+        .domain(
+            "hr",
+            "- {name: bo, to: ['user:bo'], on: people, columns: '*'}",
+            &[&people],
+        );
     let rows = batch([
         ("id", ints([1, 2, 3])),
         ("region", texts(["zanzibar", "EU", "EU"])),
@@ -52,14 +56,22 @@ pub(super) fn mesh() -> MeshDir {
     for table in ["orders", "returns", "payout"] {
         Stored::Parquet.write(&mesh, "sales", table, "all", &rows);
     }
-    let rows = batch([("id", ints([1])), ("margin", ints([1])), ("salary", ints([1]))]);
+    let rows = batch([
+        ("id", ints([1])),
+        ("margin", ints([1])),
+        ("salary", ints([1])),
+    ]);
     Stored::Parquet.write(&mesh, "hr", "people", "all", &rows);
     mesh
 }
 
 /// The same statement about a hidden and about a missing name of equal length.
 #[track_caller]
-fn assert_same(about: &str, (hidden, hidden_name): (&Status, &str), (missing, missing_name): (&Status, &str)) {
+fn assert_same(
+    about: &str,
+    (hidden, hidden_name): (&Status, &str),
+    (missing, missing_name): (&Status, &str),
+) {
     let blank = |status: &Status, name: &str| {
         (
             status.code(),
@@ -67,9 +79,17 @@ fn assert_same(about: &str, (hidden, hidden_name): (&Status, &str), (missing, mi
             String::from_utf8_lossy(status.details()).replace(name, "NAME"),
         )
     };
-    assert_eq!(blank(hidden, hidden_name), blank(missing, missing_name), "{about}");
+    assert_eq!(
+        blank(hidden, hidden_name),
+        blank(missing, missing_name),
+        "{about}"
+    );
     let keys = |status: &Status| {
-        let mut keys: Vec<_> = status.metadata().keys().map(|key| format!("{key:?}")).collect();
+        let mut keys: Vec<_> = status
+            .metadata()
+            .keys()
+            .map(|key| format!("{key:?}"))
+            .collect();
         keys.sort();
         keys
     };
@@ -96,7 +116,10 @@ const STATEMENTS: [&str; 16] = [
 ];
 
 async fn refusals(client: &TestClient, sql: &str) -> [Status; 2] {
-    [client.fails(sql).await, client.prepare(sql).await.unwrap_err()]
+    [
+        client.fails(sql).await,
+        client.prepare(sql).await.unwrap_err(),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +201,10 @@ async fn a_hidden_column_and_a_missing_one_are_one_answer() {
         for (a, b) in of_hidden.iter().zip(&of_missing) {
             assert_same(statement, (a, hidden), (b, missing));
             let others = a.message().replacen(&format!("`{hidden}`"), "", 1);
-            assert!(!others.contains("salary") && !others.contains("4242"), "{others}");
+            assert!(
+                !others.contains("salary") && !others.contains("4242"),
+                "{others}"
+            );
         }
     }
     let status = ana.fails("SELECT margin FROM sales.orders").await;
@@ -205,14 +231,22 @@ async fn a_star_is_what_is_granted() {
     ] {
         assert_eq!(ana.rows(sql).await, visible, "{sql}");
     }
-    let described = ana.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'orders'").await;
+    let described = ana
+        .rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'orders'")
+        .await;
     assert_eq!(described, ["id", "region", "amount"]);
     for sql in ["DESCRIBE sales.orders", "SHOW COLUMNS FROM sales.orders"] {
         let text = ana.table(sql).await;
-        assert!(text.contains("amount") && !text.contains("margin"), "{text}");
+        assert!(
+            text.contains("amount") && !text.contains("margin"),
+            "{text}"
+        );
     }
     let bo = server.client("bo", "pw").await;
-    assert_eq!(bo.value("SELECT max(margin) FROM sales.orders").await, "5000");
+    assert_eq!(
+        bo.value("SELECT max(margin) FROM sales.orders").await,
+        "5000"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,11 +254,17 @@ async fn a_prepared_statement_meets_the_grants_of_its_execution() {
     let mesh = mesh();
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", "pw").await;
-    let mut prepared = ana.prepare("SELECT id, region FROM sales.returns ORDER BY id").await.unwrap();
+    let mut prepared = ana
+        .prepare("SELECT id, region FROM sales.returns ORDER BY id")
+        .await
+        .unwrap();
     let info = prepared.execute().await.unwrap();
     assert_eq!(ana.fetch(&info).await.unwrap()[0].num_rows(), 3);
     mesh.grants("sales", "");
     server.live.reload().await;
-    assert_missing(&status(prepared.execute().await.unwrap_err()), "sales.returns");
+    assert_missing(
+        &status(prepared.execute().await.unwrap_err()),
+        "sales.returns",
+    );
     assert_missing(&ana.fetch(&info).await.unwrap_err(), "sales.returns");
 }

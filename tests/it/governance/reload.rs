@@ -34,7 +34,11 @@ fn mesh() -> MeshDir {
     let mesh = MeshDir::new("acme")
         .user("ana", "pw", &[], &[])
         .user("bo", "pw", &[], &[])
-        .domain("sales", EVERYTHING, &[&Stored::Parquet.contract("orders", COLUMNS)]);
+        .domain(
+            "sales",
+            EVERYTHING,
+            &[&Stored::Parquet.contract("orders", COLUMNS)],
+        );
     let rows = batch([
         ("id", ints([1, 2, 3])),
         ("region", texts(["EU", "US", "EU"])),
@@ -50,11 +54,25 @@ const MANY: i64 = 40_000;
 fn large() -> MeshDir {
     let mesh = mesh();
     let rows = batch([
-        ("id", Arc::new(Int64Array::from_iter_values(0..MANY)) as _),
-        ("region", Arc::new(StringArray::from_iter_values((0..MANY).map(|i| if i % 2 == 0 { "EU" } else { "US" })))),
-        ("pad", Arc::new(StringArray::from_iter_values((0..MANY).map(|i| format!("{i:01000}"))))),
+        ("id", Arc::new(Int64Array::from_iter_values(0..MANY))),
+        (
+            "region",
+            Arc::new(StringArray::from_iter_values(
+                (0..MANY).map(|i| if i % 2 == 0 { "EU" } else { "US" }),
+            )),
+        ),
+        (
+            "pad",
+            Arc::new(StringArray::from_iter_values(
+                (0..MANY).map(|i| format!("{i:01000}")),
+            )),
+        ),
     ]);
-    parquet(&mesh.data("sales").join("orders/all.parquet"), &[rows], 1000);
+    parquet(
+        &mesh.data("sales").join("orders/all.parquet"),
+        &[rows],
+        1000,
+    );
     mesh
 }
 
@@ -62,15 +80,35 @@ fn large() -> MeshDir {
 async fn a_running_query_finishes_on_its_snapshot_and_the_next_sees_the_new_grants() {
     for after in [EUROPE, ""] {
         let mesh = large();
-        let engine = EngineConfig { target_partitions: 1, batch_size: 500, ..EngineConfig::default() };
-        let server = TestServer::start_with(&mesh, TestServerConfig { engine, ..Default::default() }).await;
+        let engine = EngineConfig {
+            target_partitions: 1,
+            batch_size: 500,
+            ..EngineConfig::default()
+        };
+        let server = TestServer::start_with(
+            &mesh,
+            TestServerConfig {
+                engine,
+                ..Default::default()
+            },
+        )
+        .await;
         let ana = server.client("ana", "pw").await;
 
-        let info = ana.info("SELECT id, region, pad FROM sales.orders").await.unwrap();
+        let info = ana
+            .info("SELECT id, region, pad FROM sales.orders")
+            .await
+            .unwrap();
         let mut flight = ana.flight.clone();
-        let mut running = flight.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();
+        let mut running = flight
+            .do_get(info.endpoint[0].ticket.clone().unwrap())
+            .await
+            .unwrap();
         let first = running.try_next().await.unwrap().unwrap();
-        assert!(first.num_rows() < 5000, "most of the rows are still to come");
+        assert!(
+            first.num_rows() < 5000,
+            "most of the rows are still to come"
+        );
 
         let before = server.live.snapshot().epoch();
         mesh.grants("sales", after);
@@ -78,14 +116,20 @@ async fn a_running_query_finishes_on_its_snapshot_and_the_next_sees_the_new_gran
         assert!(report.applied && report.kept.is_empty() && report.epoch > before);
 
         // The same ticket is planned anew: its columns are others, or gone.
-        let again = ana.redeem(info.endpoint[0].ticket.clone().unwrap()).await.unwrap_err();
+        let again = ana
+            .redeem(info.endpoint[0].ticket.clone().unwrap())
+            .await
+            .unwrap_err();
         let sql = "SELECT count(*), max(region) FROM sales.orders";
         if after.is_empty() {
             assert_missing(&ana.fails(sql).await, "sales.orders");
             assert_missing(&again, "sales.orders");
         } else {
             assert_eq!(ana.rows(sql).await, [format!("{}|EU", MANY / 2)]);
-            assert!(again.message().starts_with("column `pad` does not exist"), "{again}");
+            assert!(
+                again.message().starts_with("column `pad` does not exist"),
+                "{again}"
+            );
         }
 
         let mut rows = first.num_rows();
@@ -102,10 +146,22 @@ async fn a_running_query_finishes_on_its_snapshot_and_the_next_sees_the_new_gran
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_grants_file_leaves_the_last_good_one_in_force() {
     let broken = [
-        ("- name: it\n  to: [everyone]\n  on: orders\n  columns: '*'\n  row: x", "unknown-key", "`row`"),
+        (
+            "- name: it\n  to: [everyone]\n  on: orders\n  columns: '*'\n  row: x",
+            "unknown-key",
+            "`row`",
+        ),
         ("- name: it\n  to: [everyone", "yaml", ""),
-        ("- name: it\n  to: [everybody]\n  on: orders\n  columns: '*'", "grantee", "everybody"),
-        ("- name: it\n  to: [everyone]\n  on: ordres\n  columns: '*'", "unknown-table", "`ordres`"),
+        (
+            "- name: it\n  to: [everybody]\n  on: orders\n  columns: '*'",
+            "grantee",
+            "everybody",
+        ),
+        (
+            "- name: it\n  to: [everyone]\n  on: ordres\n  columns: '*'",
+            "unknown-table",
+            "`ordres`",
+        ),
     ];
     let mesh = mesh();
     let server = TestServer::start(&mesh).await;
@@ -120,26 +176,41 @@ async fn a_broken_grants_file_leaves_the_last_good_one_in_force() {
         let fault = report.faults.iter().find(|fault| fault.is_error()).unwrap();
         let text = fault.to_string();
         assert!(text.contains("domains/sales/grants.yaml:"), "{text}");
-        assert!(rule == "yaml" || text.contains(&format!("error[{rule}]")), "{text}");
+        assert!(
+            rule == "yaml" || text.contains(&format!("error[{rule}]")),
+            "{text}"
+        );
         assert!(text.contains(part), "{text}");
         assert_eq!(ana.value(sql).await, "2", "the last good grants: {grants}");
 
         // `weft check` reads the same files and says so too.
         let checked = weft_mesh::load(&mesh.mesh_file());
-        let compiled = checked.domains.iter().filter_map(|load| load.domain.as_deref());
-        let faulty = compiled.map(weft_policy::DomainPolicy::compile).any(|compiled| compiled.is_err());
+        let compiled = checked
+            .domains
+            .iter()
+            .filter_map(|load| load.domain.as_deref());
+        let faulty = compiled
+            .map(weft_policy::DomainPolicy::compile)
+            .any(|compiled| compiled.is_err());
         assert!(checked.has_errors() || faulty, "{grants}");
     }
     mesh.grants("sales", EVERYTHING);
     let report = server.live.reload().await;
-    assert!(report.kept.is_empty() && report.faults.iter().all(|fault| !fault.is_error()), "{:?}", report.faults);
+    assert!(
+        report.kept.is_empty() && report.faults.iter().all(|fault| !fault.is_error()),
+        "{:?}",
+        report.faults
+    );
     assert_eq!(ana.value(sql).await, "3");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_the_files_is_seen_without_being_told() {
     let mesh = mesh();
-    let config = TestServerConfig { refresh: Some(Duration::from_millis(500)), ..Default::default() };
+    let config = TestServerConfig {
+        refresh: Some(Duration::from_millis(500)),
+        ..Default::default()
+    };
     let server = TestServer::start_with(&mesh, config).await;
     let ana = server.client("ana", "pw").await;
     let sql = "SELECT count(*) FROM sales.orders";
@@ -148,7 +219,11 @@ async fn a_change_of_the_files_is_seen_without_being_told() {
     mesh.grants("sales", EUROPE);
     eventually(async || ana.value(sql).await == "2").await;
     mesh.grants("sales", "- name: [broken");
-    let rows = batch([("id", ints([7])), ("region", texts(["EU"])), ("pad", texts(["g"]))]);
+    let rows = batch([
+        ("id", ints([7])),
+        ("region", texts(["EU"])),
+        ("pad", texts(["g"])),
+    ]);
     Stored::Parquet.write(&mesh, "sales", "orders", "more", &rows);
     eventually(async || ana.value(sql).await == "3").await;
     mesh.grants("sales", EVERYTHING);
@@ -158,7 +233,10 @@ async fn a_change_of_the_files_is_seen_without_being_told() {
 async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     while !holds().await {
-        assert!(begin.elapsed() < Duration::from_secs(60), "it did not happen in time");
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "it did not happen in time"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -185,9 +263,15 @@ async fn a_removed_user_does_not_go_on_with_his_session() {
         (status.code(), status.message()),
         (Code::Unauthenticated, "the session has ended: log in again")
     );
-    assert_eq!(bo.fetch(&ticket).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(
+        bo.fetch(&ticket).await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
     let executed = prepared.execute().await.unwrap_err();
-    assert!(executed.to_string().contains("the session has ended"), "{executed}");
+    assert!(
+        executed.to_string().contains("the session has ended"),
+        "{executed}"
+    );
     let status = with_password.fails(sql).await;
     assert_eq!(status.message(), "user name or password is wrong");
     assert_eq!(ana.value(sql).await, "3");
@@ -196,7 +280,10 @@ async fn a_removed_user_does_not_go_on_with_his_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_password_ends_sessions_and_a_changed_group_is_effective_at_once() {
     let mesh = mesh().user("cyd", "pw", &["sellers"], &[]);
-    mesh.grants("sales", "- name: it\n  to: [\"group:sellers\"]\n  on: orders\n  columns: '*'");
+    mesh.grants(
+        "sales",
+        "- name: it\n  to: [\"group:sellers\"]\n  on: orders\n  columns: '*'",
+    );
     let server = TestServer::start(&mesh).await;
     let cyd = login(&server, "cyd", "pw").await;
     let sql = "SELECT count(*) FROM sales.orders";
@@ -212,12 +299,23 @@ async fn a_changed_password_ends_sessions_and_a_changed_group_is_effective_at_on
 
     let other = MeshDir::new("other").user("cyd", "another", &[], &[]);
     let other = std::fs::read_to_string(other.mesh_file()).unwrap();
-    let phc = |text: &str| text.lines().rfind(|line| line.contains("password:")).unwrap().to_owned();
+    let phc = |text: &str| {
+        text.lines()
+            .rfind(|line| line.contains("password:"))
+            .unwrap()
+            .to_owned()
+    };
     let at = manifest.find("    - name: cyd").unwrap();
     let changed = manifest[at..].replace(&phc(&manifest), &phc(&other));
     mesh.mesh_yaml(&format!("{}{changed}", &manifest[..at]));
     server.live.reload().await;
-    assert_eq!(cyd.fails(sql).await.message(), "the session has ended: log in again");
-    assert_eq!(server.client("cyd", "pw").await.fails(sql).await.code(), Code::Unauthenticated);
+    assert_eq!(
+        cyd.fails(sql).await.message(),
+        "the session has ended: log in again"
+    );
+    assert_eq!(
+        server.client("cyd", "pw").await.fails(sql).await.code(),
+        Code::Unauthenticated
+    );
     assert_eq!(server.client("cyd", "another").await.value(sql).await, "3");
 }

@@ -6,8 +6,8 @@ use arrow_flight::sql::{
 };
 use tonic::Code;
 
-use super::names::mesh;
 use super::assert_missing;
+use super::names::mesh;
 use crate::support::{TestServer, cells, status};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,11 +20,17 @@ async fn lists_of_names_show_what_is_visible() {
                  WHERE table_schema <> 'information_schema' ORDER BY 1, 2";
     assert_eq!(
         ana.rows(names).await,
-        ["sales|orders", "sales|orders@1", "sales|returns", "sales|returns@1"]
+        [
+            "sales|orders",
+            "sales|orders@1",
+            "sales|returns",
+            "sales|returns@1"
+        ]
     );
     assert_eq!(bo.rows(names).await.len(), 8);
     assert_eq!(
-        ana.rows("SELECT schema_name FROM information_schema.schemata ORDER BY 1").await,
+        ana.rows("SELECT schema_name FROM information_schema.schemata ORDER BY 1")
+            .await,
         ["information_schema", "sales"]
     );
     let columns = "SELECT DISTINCT column_name FROM information_schema.columns WHERE table_schema = 'sales' ORDER BY 1";
@@ -43,11 +49,17 @@ async fn lists_of_names_show_what_is_visible() {
     ] {
         let text = ana.rows(sql).await.join("\n");
         for hidden in ["payout", "people", "hr", "margin", "salary", "zanzibar"] {
-            assert!(!text.split(['|', '\n']).any(|cell| cell.contains(hidden)), "{sql}: {hidden}: {text}");
+            assert!(
+                !text.split(['|', '\n']).any(|cell| cell.contains(hidden)),
+                "{sql}: {hidden}: {text}"
+            );
         }
     }
     assert_eq!(ana.rows("SHOW TABLES FROM sales").await.len(), 4);
-    assert_eq!(ana.rows("SHOW TABLES FROM hr").await, ana.rows("SHOW TABLES FROM xr").await);
+    assert_eq!(
+        ana.rows("SHOW TABLES FROM hr").await,
+        ana.rows("SHOW TABLES FROM xr").await
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,24 +75,54 @@ async fn metadata_commands_show_what_is_visible() {
         include_schema: false,
     };
     let all = cells(&ana.metadata(&tables(None, None)).await.unwrap());
-    assert!(all.iter().all(|row| row.starts_with("acme|sales|orders") || row.starts_with("acme|sales|returns")), "{all:?}");
-    let schemas = CommandGetDbSchemas { catalog: None, db_schema_filter_pattern: None };
+    assert!(
+        all.iter().all(
+            |row| row.starts_with("acme|sales|orders") || row.starts_with("acme|sales|returns")
+        ),
+        "{all:?}"
+    );
+    let schemas = CommandGetDbSchemas {
+        catalog: None,
+        db_schema_filter_pattern: None,
+    };
     let schemas = cells(&ana.metadata(&schemas).await.unwrap());
-    assert!(schemas.contains(&"acme|sales".to_owned()) && !schemas.iter().any(|row| row.contains("hr")), "{schemas:?}");
+    assert!(
+        schemas.contains(&"acme|sales".to_owned()) && !schemas.iter().any(|row| row.contains("hr")),
+        "{schemas:?}"
+    );
 
     // A hidden table, schema or key and a missing one: one and the same batch.
-    let hidden = ana.metadata(&tables(Some("hr"), Some("people"))).await.unwrap();
-    assert_eq!(hidden, ana.metadata(&tables(Some("xr"), Some("people"))).await.unwrap());
-    assert_eq!(hidden, ana.metadata(&tables(Some("sales"), Some("payout"))).await.unwrap());
+    let hidden = ana
+        .metadata(&tables(Some("hr"), Some("people")))
+        .await
+        .unwrap();
+    assert_eq!(
+        hidden,
+        ana.metadata(&tables(Some("xr"), Some("people")))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        hidden,
+        ana.metadata(&tables(Some("sales"), Some("payout")))
+            .await
+            .unwrap()
+    );
     assert_eq!(hidden[0].num_rows(), 0);
     let keys = |schema: &str, table: &str| CommandGetPrimaryKeys {
         catalog: Some("acme".to_owned()),
         db_schema: Some(schema.to_owned()),
         table: table.to_owned(),
     };
-    assert_eq!(cells(&ana.metadata(&keys("sales", "orders")).await.unwrap()), ["acme|sales|orders|id|1|∅"]);
+    assert_eq!(
+        cells(&ana.metadata(&keys("sales", "orders")).await.unwrap()),
+        ["acme|sales|orders|id|1|∅"]
+    );
     let hidden = ana.metadata(&keys("sales", "payout")).await.unwrap();
-    assert_eq!(hidden, ana.metadata(&keys("sales", "payovt")).await.unwrap());
+    assert_eq!(
+        hidden,
+        ana.metadata(&keys("sales", "payovt")).await.unwrap()
+    );
     assert_eq!(hidden, ana.metadata(&keys("hr", "people")).await.unwrap());
     assert_eq!(hidden[0].num_rows(), 0);
     let exported = |table: &str| CommandGetExportedKeys {
@@ -103,8 +145,13 @@ async fn settings_are_not_there() {
         let name = format!("information_schema.{name}");
         assert_missing(&ana.fails(&format!("SELECT * FROM {name}")).await, &name);
     }
-    let listed = ana.rows("SELECT table_name FROM information_schema.tables").await;
-    assert!(!listed.iter().any(|name| name.contains("df_")), "{listed:?}");
+    let listed = ana
+        .rows("SELECT table_name FROM information_schema.tables")
+        .await;
+    assert!(
+        !listed.iter().any(|name| name.contains("df_")),
+        "{listed:?}"
+    );
     for sql in [
         "SHOW ALL",
         "SHOW datafusion.execution.batch_size",
@@ -115,7 +162,11 @@ async fn settings_are_not_there() {
     ] {
         for status in [ana.fails(sql).await, ana.prepare(sql).await.unwrap_err()] {
             let expected = "settings are neither shown nor changed by SQL; use session options";
-            assert_eq!((status.code(), status.message()), (Code::PermissionDenied, expected), "{sql}");
+            assert_eq!(
+                (status.code(), status.message()),
+                (Code::PermissionDenied, expected),
+                "{sql}"
+            );
         }
     }
 }
@@ -147,20 +198,39 @@ async fn whatever_is_no_query_is_refused() {
         "WITH a AS (INSERT INTO sales.orders VALUES (1) RETURNING id) SELECT * FROM a",
     ] {
         for status in [bo.fails(sql).await, bo.prepare(sql).await.unwrap_err()] {
-            assert_eq!((status.code(), status.message()), (Code::PermissionDenied, "weft is read-only"), "{sql}");
+            assert_eq!(
+                (status.code(), status.message()),
+                (Code::PermissionDenied, "weft is read-only"),
+                "{sql}"
+            );
         }
         let mut flight = bo.flight.clone();
-        let update = status(flight.execute_update(sql.to_owned(), None).await.unwrap_err());
-        assert!(matches!(update.code(), Code::PermissionDenied | Code::Unimplemented), "{sql}: {update}");
+        let update = status(
+            flight
+                .execute_update(sql.to_owned(), None)
+                .await
+                .unwrap_err(),
+        );
+        assert!(
+            matches!(update.code(), Code::PermissionDenied | Code::Unimplemented),
+            "{sql}: {update}"
+        );
     }
     assert!(!std::path::Path::new("/tmp/weft-stolen.parquet").exists());
     assert!(!std::path::Path::new("/tmp/weft-stolen.csv").exists());
     for sql in ["BEGIN", "COMMIT", "ROLLBACK"] {
         assert_eq!(bo.fails(sql).await.code(), Code::Unimplemented, "{sql}");
     }
-    for sql in ["SELECT * FROM '/etc/passwd'", "SELECT * FROM 'all.parquet'", "SELECT * FROM read_csv('/etc/passwd')"] {
+    for sql in [
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM 'all.parquet'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+    ] {
         let status = bo.fails(sql).await;
-        assert!(matches!(status.code(), Code::NotFound | Code::InvalidArgument), "{sql}: {status}");
+        assert!(
+            matches!(status.code(), Code::NotFound | Code::InvalidArgument),
+            "{sql}: {status}"
+        );
     }
     assert_eq!(bo.value("SELECT count(*) FROM sales.orders").await, "3");
 }

@@ -9,10 +9,18 @@ use crate::support::{MeshDir, TestServer};
 
 fn mesh() -> MeshDir {
     let columns = "- {name: id, logicalType: integer, required: true}";
-    let mesh = MeshDir::new("acme")
-        .user("ana", "pw", &[], &[])
-        .domain("sales", "", &[&Stored::Parquet.contract("orders", columns)]);
-    Stored::Parquet.write(&mesh, "sales", "orders", "all", &batch([("id", ints([1, 2, 3]))]));
+    let mesh = MeshDir::new("acme").user("ana", "pw", &[], &[]).domain(
+        "sales",
+        "",
+        &[&Stored::Parquet.contract("orders", columns)],
+    );
+    Stored::Parquet.write(
+        &mesh,
+        "sales",
+        "orders",
+        "all",
+        &batch([("id", ints([1, 2, 3]))]),
+    );
     mesh
 }
 
@@ -36,7 +44,11 @@ async fn an_expired_grant_equals_none() {
         mesh.grants("sales", &grant("it", period));
         assert!(server.live.reload().await.kept.is_empty());
         let status = ana.fails(SQL).await;
-        assert_eq!((status.code(), status.message()), (none.code(), none.message()), "{period}");
+        assert_eq!(
+            (status.code(), status.message()),
+            (none.code(), none.message()),
+            "{period}"
+        );
         assert_eq!(status.details(), none.details());
     }
     for period in ["  from: 2020-01-01\n", "  until: 2999-01-01\n", ""] {
@@ -75,7 +87,10 @@ async fn a_grant_that_ends_takes_handles_and_tickets_with_it() {
         let executed = prepared.execute().await.unwrap_err();
         assert_missing(&crate::support::status(executed), "sales.orders");
         assert_missing(&ana.fails(SQL).await, "sales.orders");
-        assert_eq!(ana.rows("SHOW TABLES FROM sales").await, Vec::<String>::new());
+        assert_eq!(
+            ana.rows("SHOW TABLES FROM sales").await,
+            Vec::<String>::new()
+        );
         return;
     }
     panic!("the machine was too busy");

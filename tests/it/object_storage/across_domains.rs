@@ -180,26 +180,26 @@ fn acme(s3: &TestS3) -> MeshDir {
         "parquet",
         "s3://acme-sales/lake/orders/**/*.parquet",
         "- {name: order_id, logicalType: integer, required: true}
-         - {name: customer_id, logicalType: integer, required: true}
-         - {name: staff_id, logicalType: integer, required: true}
-         - {name: amount, logicalType: integer, required: true}
-         - {name: region, logicalType: string, required: true, partitioned: true, partitionKeyPosition: 1}",
+- {name: customer_id, logicalType: integer, required: true}
+- {name: staff_id, logicalType: integer, required: true}
+- {name: amount, logicalType: integer, required: true}
+- {name: region, logicalType: string, required: true, partitioned: true, partitionKeyPosition: 1}",
     );
     let customers = contract(
         "customers",
         "csv",
         "data/customers.csv",
         "- {name: customer_id, logicalType: integer, required: true}
-         - {name: email, logicalType: string}
-         - {name: country, logicalType: string}",
+- {name: email, logicalType: string}
+- {name: country, logicalType: string}",
     );
     let staff = contract(
         "staff",
         "json",
         "data/staff.ndjson",
         "- {name: staff_id, logicalType: integer, required: true}
-         - {name: team, logicalType: string}
-         - {name: salary, logicalType: integer}",
+- {name: team, logicalType: string}
+- {name: salary, logicalType: integer}",
     );
     let mesh = MeshDir::new("acme")
         .user("ana", "pw", &["analysts"], &[("region", "EU")])
@@ -220,6 +220,7 @@ async fn a_join_of_three_formats_is_what_each_of_four_principals_may_see() {
     put_customers(&mesh);
     put_staff(&mesh);
     let server = TestServer::start(&mesh).await;
+    assert_eq!(server.live.reload().await.faults.len(), 0);
 
     let ana = View {
         amount: |order| (order.region == "EU").then_some(order.amount),

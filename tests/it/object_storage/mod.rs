@@ -4,5 +4,6 @@ mod across_domains;
 mod apart;
 mod changes;
 mod fixture;
+mod keys;
 mod outages;
 mod requests;

@@ -186,3 +186,15 @@ async fn a_file_that_is_no_parquet_is_a_reference_and_nothing_more() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore]
+async fn silent_probe() {
+    let (s3, mesh) = lake_and_neighbour().await;
+    let server = TestServer::start(&mesh).await;
+    let ana = server.client("ana", PASSWORD).await;
+    s3.delay(Duration::from_secs(300));
+    let begun = Instant::now();
+    let status = ana.fails(SUM).await;
+    panic!("{:?} {status:?}", begun.elapsed());
+}

@@ -23,12 +23,14 @@ async fn a_thousand_files_are_read_without_a_listing_and_their_footers_once() {
         (key, readings(ids, 1, ROWS))
     });
     s3.put_all("acme-sales", files).await;
+    // What is no data makes a second page of the listing.
+    s3.put("acme-sales", "lake/readings/_SUCCESS", "done").await;
     let mesh = with_readings(mesh(), &s3, "sales", URL, LOCATION, &KEY);
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", PASSWORD).await;
     let started = s3.counts();
     assert!(
-        started.list <= 2 && started.get == 0 && started.head == 0,
+        started.list == 2 && started.get == 0 && started.head == 0,
         "{started:?}"
     );
 
@@ -42,15 +44,11 @@ async fn a_thousand_files_are_read_without_a_listing_and_their_footers_once() {
     // A footer and the rows of each.
     assert!(first.get <= 2 * FILES, "{first:?}");
 
+    // Footers at hand tell how many rows there are, and which file has one of them.
     s3.forget_requests();
-    let answer = ana.query("SELECT * FROM sales.readings").await.unwrap();
-    assert_eq!(rows(&answer), FILES * ROWS);
-    let second = s3.counts();
-    assert_eq!((second.list, second.head), (0, 0), "{second:?}");
-    assert!(second.get <= FILES, "{second:?}");
-
-    // Footers at hand tell which file has the row.
-    s3.forget_requests();
+    let count = "SELECT count(*) FROM sales.readings";
+    assert_eq!(ana.value(count).await, (FILES * ROWS).to_string());
+    assert!(s3.requests().is_empty(), "{:?}", s3.counts());
     assert_eq!(
         ana.value("SELECT sum(value) FROM sales.readings WHERE id = 777")
             .await,

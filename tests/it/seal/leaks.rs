@@ -152,6 +152,37 @@ async fn a_seal_shows_what_the_authorised_copy_shows_and_a_view_leaks() {
     );
 }
 
+/// The same through the server, as a client has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_hidden_row_is_heard_over_the_wire() {
+    let mut leaks = Vec::new();
+    for format in [Format::Parquet, Format::Csv] {
+        for policy in [POLICIES[0], POLICIES[1]] {
+            let fixture = Fixture::new(format, 50, policy);
+            let copy = fixture.copy(SessionConfig::new());
+            let server = TestServer::start(&fixture.mesh).await;
+            let client = server.client("eu", "pw").await.with_header("schema", "d");
+            for sql in QUERIES {
+                let expected = observe(&copy, sql).await;
+                let seen = client
+                    .query(sql)
+                    .await
+                    .map(|rows| lines(&rows))
+                    .map_err(|status| status.to_string());
+                if !agree(&seen, &expected, sql) {
+                    leaks.push(format!("{format:?}, {policy}: {sql}\n  expected {expected:.200?}\n  seen {seen:.200?}"));
+                }
+            }
+        }
+    }
+    assert!(
+        leaks.is_empty(),
+        "{} leaks:\n{}",
+        leaks.len(),
+        leaks.join("\n")
+    );
+}
+
 fn agree(
     seen: &Result<Vec<String>, String>,
     expected: &Result<Vec<String>, String>,

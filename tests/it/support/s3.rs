@@ -20,8 +20,8 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{
     DeleteObjectsInput, DeleteObjectsOutput, ETag, ETagCondition, GetObjectInput, GetObjectOutput,
-    HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput,
-    PutObjectOutput,
+    HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
+    PutObjectInput, PutObjectOutput,
 };
 use s3s::path::S3Path;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -101,6 +101,7 @@ impl TestS3 {
         let shared = Arc::new(Shared {
             keys: keys.iter().chain([&OWNER]).copied().collect(),
             tags: Mutex::default(),
+            folders: Mutex::default(),
             log: Mutex::default(),
             faults: Mutex::default(),
             closing: watch::Sender::new(()),
@@ -273,6 +274,12 @@ impl TestS3 {
             .unwrap();
     }
 
+    /// An empty object with a slash at the end of its key, as consoles put them. It is only listed.
+    pub(crate) fn put_folder(&self, bucket: &str, key: &str) {
+        let mut folders = self.shared.folders.lock().unwrap();
+        folders.push((bucket.to_owned(), key.to_owned()));
+    }
+
     pub(crate) async fn delete(&self, bucket: &str, key: &str) {
         let path = Path::parse(key).unwrap();
         self.client(bucket, &OWNER).delete(&path).await.unwrap();
@@ -290,6 +297,8 @@ struct Shared {
     keys: Vec<Key>,
     /// By bucket and key, as their PUT returned them.
     tags: Mutex<HashMap<(String, String), ETag>>,
+    /// Bucket and key of empty objects that stand for folders.
+    folders: Mutex<Vec<(String, String)>>,
     log: Mutex<Vec<Request>>,
     faults: Mutex<Faults>,
     /// Connections end when it changes.
@@ -352,7 +361,9 @@ impl S3Access for Guard {
                 key_id: key.id.to_owned(),
             });
             let (fault, delay) = self.0.next_fault(operation);
-            tokio::time::sleep(delay).await;
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
             match fault {
                 Some(Fault::Unavailable) => return Err(s3_error!(ServiceUnavailable)),
                 Some(Fault::Dropped) => {
@@ -434,6 +445,13 @@ impl S3 for Store {
         &self,
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
+        // The files have folders, which are no objects.
+        if self
+            .tag(&request.input.bucket, &request.input.key)
+            .is_none()
+        {
+            return Err(s3_error!(NoSuchKey));
+        }
         let wanted = request.input.if_match.clone();
         let response = self.files.head_object(request).await?;
         check_match(wanted.as_ref(), response.output.e_tag.as_ref())?;
@@ -445,7 +463,22 @@ impl S3 for Store {
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let bucket = request.input.bucket.clone();
+        let prefix = request.input.prefix.clone().unwrap_or_default();
+        let is_first_page = request.input.continuation_token.is_none();
         let mut response = self.files.list_objects_v2(request).await?;
+        if is_first_page {
+            let folders = self.shared.folders.lock().unwrap();
+            let folders = folders
+                .iter()
+                .filter(|(at, key)| *at == bucket && key.starts_with(&prefix));
+            let contents = response.output.contents.get_or_insert_default();
+            contents.extend(folders.map(|(_, key)| Object {
+                key: Some(key.clone()),
+                size: Some(0),
+                last_modified: Some(SystemTime::UNIX_EPOCH.into()),
+                ..Object::default()
+            }));
+        }
         for object in response.output.contents.iter_mut().flatten() {
             object.e_tag = object.key.as_deref().and_then(|key| self.tag(&bucket, key));
         }
@@ -467,6 +500,19 @@ impl S3 for Store {
         &self,
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        self.files.delete_objects(request).await
+        let bucket = request.input.bucket.clone();
+        let keys: Vec<_> = request
+            .input
+            .delete
+            .objects
+            .iter()
+            .map(|object| object.key.clone())
+            .collect();
+        let response = self.files.delete_objects(request).await?;
+        let mut tags = self.shared.tags.lock().unwrap();
+        for key in keys {
+            tags.remove(&(bucket.clone(), key));
+        }
+        Ok(response)
     }
 }

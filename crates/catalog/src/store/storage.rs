@@ -222,11 +222,14 @@ impl Storage {
                 objects
                     .map(move |object| {
                         let object = object.map_err(|e| relocate(e, &listed))?;
-                        Ok(ObjectMeta {
-                            location: outward(&own, &object.location)?,
-                            ..object
-                        })
+                        // What consoles put where a folder is: `lake/`, for a storage at `lake/`.
+                        if !own.is_empty() && object.location.as_ref() == own {
+                            return Ok(None);
+                        }
+                        let location = outward(&own, &object.location)?;
+                        Ok(Some(ObjectMeta { location, ..object }))
                     })
+                    .try_filter_map(|object| std::future::ready(Ok(object)))
                     .boxed()
             }
             Err(e) => failed(e),

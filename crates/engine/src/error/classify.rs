@@ -159,9 +159,10 @@ fn external_shared(
 }
 
 fn arrow(error: ArrowError, position: Option<(u64, u64)>) -> Error {
-    match error {
-        ArrowError::ExternalError(inner) => external(inner, position),
-        other => arrow_shared(&other, position),
+    if let ArrowError::ExternalError(inner) = error {
+        external(inner, position)
+    } else {
+        arrow_shared(&error, position)
     }
 }
 

@@ -118,27 +118,28 @@ impl Columns {
         Self(columns)
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "all but a column is one part"
-    )]
     fn weight(&self, expr: &Expr) -> Result<u64> {
-        let mut weight = 0_u64;
-        expr.apply(|expr| {
-            weight = weight.saturating_add(match expr {
-                Expr::Column(column) => self.0.get(column).copied().unwrap_or(1),
-                _ => 1,
-            });
-            Ok(TreeNodeRecursion::Continue)
-        })
-        .map_err(classify)?;
         Self::subqueries(expr)?;
+        let weight = self.parts(expr).map_err(classify)?;
         if weight > HEAVIEST {
             return Err(Error::invalid(format!(
                 "an expression of the statement has more than {HEAVIEST} parts when its columns are put in place"
             )));
         }
         Ok(weight)
+    }
+
+    /// The nodes of an expression, and of what rules will make of it.
+    fn parts(&self, expr: &Expr) -> Result<u64, DataFusionError> {
+        if let Expr::Column(column) = expr {
+            return Ok(self.0.get(column).copied().unwrap_or(1));
+        }
+        let mut parts = 1_u64;
+        expr.apply_children(|child| {
+            parts = parts.saturating_add(self.parts(child)?);
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(parts.saturating_mul(copies(expr)))
     }
 
     /// Subqueries are plans of their own.
@@ -164,5 +165,17 @@ impl Columns {
         })
         .map_err(classify)?;
         checked
+    }
+}
+
+/// How often a rule repeats the arguments of `expr`: `coalesce(a, b)` becomes
+/// `CASE WHEN a IS NOT NULL THEN a ELSE b END`, and nested ones double.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all else is not repeated")]
+fn copies(expr: &Expr) -> u64 {
+    match expr {
+        Expr::Between(_) => 2,
+        Expr::InList(within) if within.list.len() <= 3 => within.list.len().max(1) as u64,
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "coalesce" | "nvl" | "nvl2") => 2,
+        _ => 1,
     }
 }

@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 const MOST_TABLES: usize = 1_000;
 /// `WITH` inside `WITH`.
 const DEEPEST_WITH: usize = 8;
+/// Subqueries inside expressions of one another: rules visit them twice a level.
+const DEEPEST_SUBQUERY: usize = 8;
 /// Expressions inside one another.
 const DEEPEST_EXPRESSION: usize = 1_000;
 /// The depths of all expressions together: rules take time in proportion to it.
@@ -38,8 +40,7 @@ pub(super) fn check(statement: &DfStatement) -> Result<()> {
 /// Counts tables bottom-up. Of two queries under one name the larger counts.
 #[derive(Default)]
 struct Expansion {
-    /// Tables under each open query.
-    open: Vec<usize>,
+    open: Vec<OpenQuery>,
     /// Tables under each common table expression seen so far.
     sizes: HashMap<String, usize>,
     /// Queries that are the body of one, by address.
@@ -49,11 +50,34 @@ struct Expansion {
     depths: usize,
 }
 
+#[derive(Default)]
+struct OpenQuery {
+    /// Tables under it so far.
+    tables: usize,
+    /// Expressions around it.
+    expressions: usize,
+    /// Queries around it, itself included, that are parts of expressions.
+    subqueries: usize,
+}
+
 impl Visitor for Expansion {
     type Break = String;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
-        self.open.push(0);
+        let around = self.open.last();
+        let within_expression = self.expressions > around.map_or(0, |query| query.expressions);
+        let subqueries =
+            around.map_or(0, |query| query.subqueries) + usize::from(within_expression);
+        if subqueries > DEEPEST_SUBQUERY {
+            return ControlFlow::Break(format!(
+                "the statement nests more than {DEEPEST_SUBQUERY} subqueries"
+            ));
+        }
+        self.open.push(OpenQuery {
+            tables: 0,
+            expressions: self.expressions,
+            subqueries,
+        });
         if let Some(with) = &query.with {
             self.with += 1;
             if self.with > DEEPEST_WITH {
@@ -73,7 +97,7 @@ impl Visitor for Expansion {
         if query.with.is_some() {
             self.with -= 1;
         }
-        let size = self.open.pop().unwrap_or_default();
+        let size = self.open.pop().unwrap_or_default().tables;
         if let Some(name) = self.names.remove(&(&raw const *query)) {
             let known = self.sizes.entry(name).or_default();
             *known = size.max(*known).max(1);
@@ -119,8 +143,8 @@ impl Expansion {
         let Some(open) = self.open.last_mut() else {
             return ControlFlow::Continue(());
         };
-        *open = open.saturating_add(size);
-        if *open > MOST_TABLES {
+        open.tables = open.tables.saturating_add(size);
+        if open.tables > MOST_TABLES {
             return ControlFlow::Break(format!(
                 "the statement reads more than {MOST_TABLES} tables"
             ));

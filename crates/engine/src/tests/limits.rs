@@ -126,99 +126,302 @@ async fn the_deepest_allowed_expressions_run() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore]
 async fn measure() {
-    let mesh = Mesh::open().await;
-    for n in [4, 8, 12, 16, 32, 64, 95] {
-        for (name, sql) in [
+    let mesh = Mesh::with(|c| crate::EngineConfig {
+        plan_timeout: std::time::Duration::from_secs(8),
+        ..c
+    })
+    .await;
+    let g = "FROM generate_series(1, 10) t(v)";
+    let nest = |open: &str, inner: &str, close: &str, n: usize| {
+        format!("{}{inner}{}", open.repeat(n), close.repeat(n))
+    };
+    for n in [4, 8, 16, 24, 32, 48, 90] {
+        let cases = [
             (
                 "lists",
                 format!("SELECT array_length([1]{})", " || [1]".repeat(n)),
             ),
-            (
-                "ranges",
-                format!(
-                    "SELECT array_length(range(1, 1000){})",
-                    " || range(1, 1000)".repeat(n)
-                ),
-            ),
-            (
-                "bigranges",
-                format!(
-                    "SELECT array_length(range(1, 1000000){})",
-                    " || range(1, 1000000)".repeat(n)
-                ),
-            ),
-            (
-                "tf",
-                format!(
-                    "SELECT * FROM generate_series(1, array_length(range(1, 1000){}))",
-                    " || range(1, 1000)".repeat(n)
-                ),
-            ),
-            (
-                "abs",
-                format!(
-                    "SELECT {}v{} FROM generate_series(1, 10) t(v)",
-                    "abs(".repeat(n),
-                    ")".repeat(n)
-                ),
-            ),
+            ("abs", format!("SELECT {} {g}", nest("abs(", "v", ")", n))),
             (
                 "concat",
-                format!(
-                    "SELECT {}v{} FROM generate_series(1, 10) t(v)",
-                    "concat(".repeat(n),
-                    ",v)".repeat(n)
-                ),
+                format!("SELECT {} {g}", nest("concat(", "v", ",v)", n)),
             ),
             (
                 "array_append",
-                format!(
-                    "SELECT {}[v]{} FROM generate_series(1, 10) t(v)",
-                    "array_append(".repeat(n),
-                    ",v)".repeat(n)
-                ),
+                format!("SELECT {} {g}", nest("array_append(", "[v]", ",v)", n)),
             ),
             (
                 "coalesce",
-                format!(
-                    "SELECT {}v{} FROM generate_series(1, 10) t(v)",
-                    "coalesce(".repeat(n),
-                    ",v)".repeat(n)
-                ),
+                format!("SELECT {} {g}", nest("coalesce(", "v", ",v)", n)),
+            ),
+            (
+                "coalesce2",
+                format!("SELECT {} {g}", nest("coalesce(v,", "v", ")", n)),
             ),
             (
                 "case",
                 format!(
-                    "SELECT {}v{} FROM generate_series(1, 10) t(v)",
-                    "CASE WHEN v > 1 THEN (".repeat(n),
-                    ") END".repeat(n)
+                    "SELECT {} {g}",
+                    nest("CASE WHEN v > 1 THEN (", "v", ") END", n)
                 ),
             ),
             (
-                "sub",
-                format!("SELECT {}1{}", "(SELECT ".repeat(n), ")".repeat(n)),
+                "casewhen",
+                format!(
+                    "SELECT {} {g}",
+                    nest("CASE WHEN (", "v = 1", ") THEN v > 1 ELSE v > 2 END", n)
+                ),
             ),
+            (
+                "ifcase",
+                format!(
+                    "SELECT {} {g}",
+                    nest("CASE (", "v", ") WHEN 1 THEN v ELSE v + 1 END", n)
+                ),
+            ),
+            ("sub", format!("SELECT {}", nest("(SELECT ", "1", ")", n))),
             (
                 "derived",
                 format!(
-                    "SELECT * FROM {}generate_series(1,2) t(v){}",
-                    "(SELECT v FROM ".repeat(n),
-                    ") t(v)".repeat(n)
+                    "SELECT * FROM {}",
+                    nest("(SELECT v FROM ", "generate_series(1,2) t(v)", ") t(v)", n)
                 ),
             ),
             (
                 "in",
-                format!("SELECT {}1{}", "1 IN (SELECT ".repeat(n), ")".repeat(n)),
+                format!("SELECT {}", nest("true IN (SELECT ", "true", ")", n)),
             ),
-            ("row", format!("SELECT {}1{}", "[".repeat(n), "]".repeat(n))),
             (
-                "struct",
-                format!("SELECT {}1{}", "{'a':".repeat(n), "}".repeat(n)),
+                "inwhere",
+                format!(
+                    "SELECT v {g} WHERE v IN {}",
+                    nest(
+                        "(SELECT v FROM generate_series(1, 10) t(v) WHERE v IN ",
+                        "(1, 2)",
+                        ")",
+                        n
+                    )
+                ),
             ),
-        ] {
+            ("row", format!("SELECT {}", nest("[", "1", "]", n))),
+            ("struct", format!("SELECT {}", nest("{'a':", "1", "}", n))),
+            (
+                "inlist",
+                format!(
+                    "SELECT {} {g}",
+                    nest("(", "v = 1", " IN (true, v = 2, v= 3))", n)
+                ),
+            ),
+            (
+                "between",
+                format!(
+                    "SELECT {} {g}",
+                    nest("(", "v = 1", ") BETWEEN false AND true", n)
+                ),
+            ),
+            (
+                "nullif",
+                format!("SELECT {} {g}", nest("nullif(", "v", ",v+1)", n)),
+            ),
+            (
+                "greatest",
+                format!("SELECT {} {g}", nest("greatest(", "v", ",v+1)", n)),
+            ),
+            (
+                "not",
+                format!("SELECT {} {g}", nest("NOT (v = 3 AND ", "v > 1", ")", n)),
+            ),
+            (
+                "notor",
+                format!(
+                    "SELECT v {g} WHERE {}",
+                    nest("(v = 3 OR v = 7 AND ", "v > 1", ")", n)
+                ),
+            ),
+            (
+                "dnf",
+                format!(
+                    "SELECT v {g} WHERE true{}",
+                    " AND (v = 1 OR v = 2)".repeat(n)
+                ),
+            ),
+            (
+                "filter",
+                format!(
+                    "SELECT v FROM {}",
+                    nest(
+                        "(SELECT v FROM ",
+                        "generate_series(1,2) t(v)",
+                        " WHERE v > 0) t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "joinsub",
+                format!(
+                    "SELECT t.v FROM {}",
+                    nest(
+                        "(SELECT t.v FROM ",
+                        "generate_series(1,2) t(v)",
+                        " JOIN generate_series(1, 2) u(v) ON t.v = u.v) t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "distinct",
+                format!(
+                    "SELECT v FROM {}",
+                    nest(
+                        "(SELECT DISTINCT v FROM ",
+                        "generate_series(1,2) t(v)",
+                        ") t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "window",
+                format!(
+                    "SELECT v FROM {}",
+                    nest(
+                        "(SELECT sum(v) OVER (ORDER BY v) FROM ",
+                        "generate_series(1,2) t(v)",
+                        ") t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "agg",
+                format!(
+                    "SELECT v FROM {}",
+                    nest(
+                        "(SELECT sum(v) FROM ",
+                        "generate_series(1,2) t(v)",
+                        ") t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "union",
+                format!(
+                    "SELECT v FROM {}",
+                    nest(
+                        "(SELECT v FROM ",
+                        "generate_series(1,2) t(v)",
+                        " UNION SELECT 1) t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "exists",
+                format!(
+                    "SELECT 1 WHERE {}",
+                    nest("EXISTS (SELECT 1 WHERE ", "true", ")", n)
+                ),
+            ),
+            (
+                "subfrom",
+                format!(
+                    "SELECT {}",
+                    nest(
+                        "(SELECT max(v) FROM generate_series(1, 2) t(v) WHERE v > ",
+                        "0",
+                        ")",
+                        n
+                    )
+                ),
+            ),
+            (
+                "lateral",
+                format!(
+                    "SELECT v FROM generate_series(1,2) t(v){}",
+                    (0..n)
+                        .map(|i| format!(", LATERAL (SELECT t.v + 1 AS w) x{i}"))
+                        .collect::<String>()
+                ),
+            ),
+            (
+                "double",
+                format!(
+                    "SELECT v FROM {} WHERE v > 5",
+                    nest(
+                        "(SELECT v + v FROM ",
+                        "generate_series(1,2) t(v)",
+                        ") t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "triple",
+                format!(
+                    "SELECT v FROM {} WHERE v > 5",
+                    nest(
+                        "(SELECT CASE WHEN v > 1 THEN v ELSE v + 1 END FROM ",
+                        "generate_series(1,2) t(v)",
+                        ") t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "arrayidx",
+                format!("SELECT {} {g}", nest("[", "v", "][1]", n)),
+            ),
+            (
+                "cast",
+                format!("SELECT {} {g}", nest("CAST(", "v", " AS bigint)", n)),
+            ),
+            (
+                "extract",
+                format!("SELECT {}", nest("date_trunc('day', ", "now()", ")", n)),
+            ),
+            (
+                "setops",
+                format!(
+                    "SELECT * FROM {}",
+                    nest(
+                        "(SELECT 1 INTERSECT SELECT * FROM ",
+                        "(SELECT 1) t(v)",
+                        ") t(v)",
+                        n
+                    )
+                ),
+            ),
+            (
+                "ctechain",
+                format!(
+                    "WITH c0 AS (SELECT 1 AS x){} SELECT * FROM c{n}",
+                    (1..=n)
+                        .map(|i| format!(
+                            ", c{i} AS (SELECT x + 1 AS x FROM c{} WHERE x > 0)",
+                            i - 1
+                        ))
+                        .collect::<String>()
+                ),
+            ),
+            (
+                "correlated",
+                format!(
+                    "SELECT v {g} WHERE {}",
+                    nest(
+                        "v = (SELECT max(w) FROM generate_series(1, 2) u(w) WHERE w = v AND ",
+                        "true",
+                        ")",
+                        n
+                    )
+                ),
+            ),
+        ];
+        for (name, sql) in cases {
             let started = std::time::Instant::now();
             let result = mesh.rows(&sql).await;
-            if started.elapsed().as_millis() > 300 || result.is_err() {
+            if started.elapsed().as_millis() > 500 || result.is_err() {
                 eprintln!(
                     "{name} {n}: {:?} {}",
                     started.elapsed(),

@@ -93,7 +93,7 @@ impl Mesh {
         let folder = TempDir::new().unwrap();
         for (name, text) in FILES {
             let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
+            fs::create_dir_all(path.parent().unwrap_or_else(|| Path::new("."))).unwrap();
             fs::write(path, text).unwrap();
         }
         let live = LiveMesh::open(&folder.path().join("mesh.yaml"), CatalogConfig::default())
