@@ -52,6 +52,7 @@ impl Running {
         let live = LiveMesh::open(&options.mesh, catalog)
             .await
             .map_err(|cause| Error::Failed(cause.to_string()))?;
+        let background = live.spawn_background();
         let engine = Engine::new(Arc::clone(&live), EngineConfig::default())
             .map_err(|cause| Error::Failed(cause.to_string()))?;
         let config = ServerConfig {
@@ -62,7 +63,6 @@ impl Running {
         };
         let encrypted = config.tls.is_some();
         let server = Server::bind(engine, config).await.map_err(not_started)?;
-        let background = live.spawn_background();
         Ok(Self {
             live,
             server,

@@ -41,7 +41,7 @@ pub enum SourceErrorKind {
     Invalid,
     /// A file was overwritten or removed under the query. The next query sees the new one.
     Changed,
-    /// A file lacks a required column, or holds it in a type that does not fit.
+    /// A file lacks a required column or a value of it, or holds it in a type that does not fit.
     Schema,
 }
 

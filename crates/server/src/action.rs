@@ -273,7 +273,6 @@ fn unpack<M: ProstMessageExt>(body: &Bytes) -> Result<M, Status> {
     M::decode(any.value).map_err(undecodable)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature of map_err")]
 fn undecodable(_: prost::DecodeError) -> Status {
     Status::invalid_argument("the body of the action cannot be decoded")
 }

@@ -285,11 +285,16 @@ fn ticket_misplaced() -> Status {
 }
 
 /// A panic in one call must end neither its connection nor the calls beside it.
-async fn guard<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    AssertUnwindSafe(call)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|panic| Err(status::internal(&format!("panic: {}", text_of(&*panic)))))
+fn guard<'a, T: 'a>(
+    call: impl Future<Output = Result<T, Status>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, Status>> {
+    let call = AssertUnwindSafe(call).catch_unwind();
+    let ended = call.map(|ended| {
+        ended.unwrap_or_else(|panic| {
+            Err(status::internal(&format!("panic: {}", text_of(&*panic))))
+        })
+    });
+    ended.boxed()
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> &str {

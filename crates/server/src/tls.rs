@@ -8,6 +8,9 @@ use crate::config::TlsConfig;
 
 /// What tonic serves TLS with; it offers `h2` alone.
 pub(crate) fn server_config(config: &TlsConfig) -> ServerTlsConfig {
+    // Two providers are linked, and tonic takes the process's: an error means
+    // that `main` has chosen already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     ServerTlsConfig::new().identity(Identity::from_pem(&config.cert_pem, &config.key_pem))
 }
 

@@ -195,6 +195,45 @@ async fn a_file_that_goes_away_is_a_changed_source_until_it_is_noticed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_files_is_empty_until_they_come() {
+    for stored in [Stored::Parquet, Stored::Csv, Stored::Json] {
+        let mesh = mesh(stored, EVERYTHING, COLUMNS);
+        fs::create_dir_all(mesh.data("sales").join("orders")).unwrap();
+        let server = TestServer::start(&mesh).await;
+        let ana = server.client("ana", "pw").await;
+        let sql = "SELECT count(*) FROM sales.orders";
+        assert_eq!(ana.value(sql).await, "0", "{stored:?}");
+        let rows = batch([
+            ("id", ints([1])),
+            ("region", texts(["EU"])),
+            ("x", floats([1.0])),
+        ]);
+        stored.write(&mesh, "sales", "orders", "first", &rows);
+        server.live.refresh().await;
+        assert_eq!(ana.value(sql).await, "1", "{stored:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_required_column_that_a_file_lacks_is_a_source_error() {
+    for stored in [Stored::Parquet, Stored::Csv, Stored::Json] {
+        let mesh = mesh(stored, EVERYTHING, REQUIRED);
+        let rows = batch([("region", texts(["EU"])), ("name", texts(["a"]))]);
+        stored.write(&mesh, "sales", "orders", "all", &rows);
+        let server = TestServer::start(&mesh).await;
+        let ana = server.client("ana", "pw").await;
+        let status = ana.fails("SELECT * FROM sales.orders").await;
+        assert_eq!(
+            status.code(),
+            Code::FailedPrecondition,
+            "{stored:?}: {status}"
+        );
+        assert_reference(&mesh, &status);
+        assert_alive(&ana).await;
+    }
+}
+
 const REQUIRED: &str = "
 - {name: id, logicalType: integer, required: true}
 - {name: region, logicalType: string}
@@ -281,9 +320,15 @@ async fn a_null_in_a_required_column_of_a_visible_row_is_a_source_error() {
             let status = ana
                 .fails(&format!("SELECT {column} FROM sales.orders"))
                 .await;
-            assert!(
-                matches!(status.code(), Code::Internal | Code::FailedPrecondition),
+            assert_eq!(
+                status.code(),
+                Code::FailedPrecondition,
                 "{stored:?}: {column}: {status}"
+            );
+            let message = status.message();
+            assert!(
+                message.starts_with("data source of `sales.orders` failed, ref "),
+                "{message}"
             );
             assert_reference(&mesh, &status);
         }

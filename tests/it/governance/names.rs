@@ -130,7 +130,7 @@ async fn a_hidden_table_and_a_missing_one_are_one_answer() {
     for (hidden, missing) in [
         ("sales.payout", "sales.payovt"),
         ("acme.sales.payout", "acme.sales.payovt"),
-        ("sales.\"payout@1\"", "sales.\"payovt@1\""),
+        ("sales.payout@1", "sales.payovt@1"),
         // A domain of which nothing is granted is as missing as its tables.
         ("hr.people", "hr.peopls"),
         ("hr.people", "xr.people"),
@@ -143,7 +143,7 @@ async fn a_hidden_table_and_a_missing_one_are_one_answer() {
             }
         }
         let status = ana.fails(&format!("SELECT * FROM {hidden}")).await;
-        assert_missing(&status, &hidden.replace('"', ""));
+        assert_missing(&status, hidden);
     }
 }
 
@@ -189,7 +189,6 @@ async fn a_hidden_column_and_a_missing_one_are_one_answer() {
         "SELECT * FROM sales.orders a JOIN sales.orders b ON a.{} = b.{}",
         "SELECT * EXCLUDE ({}) FROM sales.orders",
         "SELECT * EXCEPT ({}) FROM sales.orders",
-        "SELECT * REPLACE (1 AS {}) FROM sales.orders",
         "SELECT t.{} FROM (SELECT * FROM sales.orders) t",
         "SELECT (SELECT max(x.id) FROM sales.orders x WHERE x.id = o.{}) FROM sales.orders o",
         "EXPLAIN SELECT {} FROM sales.orders",
@@ -225,7 +224,10 @@ async fn a_star_is_what_is_granted() {
         "SELECT * FROM sales.orders ORDER BY id",
         "SELECT o.* FROM sales.orders o ORDER BY id",
         "SELECT * FROM (SELECT * FROM sales.orders) ORDER BY id",
-        "WITH a AS (TABLE sales.orders) SELECT a.* FROM a ORDER BY id",
+        "WITH a AS (SELECT * FROM sales.orders) SELECT a.* FROM a ORDER BY id",
+        // To replace what is not there replaces nothing, hidden or missing.
+        "SELECT * REPLACE (1 AS margin) FROM sales.orders ORDER BY id",
+        "SELECT * REPLACE (1 AS mxrgin) FROM sales.orders ORDER BY id",
         // Only the visible columns of both sides are common: `id` and `region`.
         "SELECT a.* FROM sales.orders a NATURAL JOIN sales.returns b ORDER BY id",
     ] {

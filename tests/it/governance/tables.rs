@@ -18,20 +18,17 @@ async fn lists_of_names_show_what_is_visible() {
     let bo = server.client("bo", "pw").await;
     let names = "SELECT table_schema, table_name FROM information_schema.tables \
                  WHERE table_schema <> 'information_schema' ORDER BY 1, 2";
+    // A major version has a name of its own that is not listed twice.
+    assert_eq!(ana.rows(names).await, ["sales|orders", "sales|returns"]);
+    assert_eq!(bo.rows(names).await.len(), 4);
     assert_eq!(
-        ana.rows(names).await,
-        [
-            "sales|orders",
-            "sales|orders@1",
-            "sales|returns",
-            "sales|returns@1"
-        ]
+        ana.rows("SELECT id FROM sales.orders@1 ORDER BY id").await,
+        ana.rows("SELECT id FROM sales.orders ORDER BY id").await
     );
-    assert_eq!(bo.rows(names).await.len(), 8);
     assert_eq!(
         ana.rows("SELECT schema_name FROM information_schema.schemata ORDER BY 1")
             .await,
-        ["information_schema", "sales"]
+        ["sales"]
     );
     let columns = "SELECT DISTINCT column_name FROM information_schema.columns WHERE table_schema = 'sales' ORDER BY 1";
     assert_eq!(ana.rows(columns).await, ["amount", "id", "region"]);
@@ -55,7 +52,7 @@ async fn lists_of_names_show_what_is_visible() {
             );
         }
     }
-    assert_eq!(ana.rows("SHOW TABLES FROM sales").await.len(), 4);
+    assert_eq!(ana.rows("SHOW TABLES FROM sales").await.len(), 2);
     assert_eq!(
         ana.rows("SHOW TABLES FROM hr").await,
         ana.rows("SHOW TABLES FROM xr").await

@@ -1,5 +1,9 @@
 //! Domains that share a bucket, or whose buckets hold equal keys, do not share anything.
 
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+
 use super::fixture::{
     ALL_TO_ANA, PASSWORD, READINGS, assert_names_the_table, assert_neighbour_lives,
     assert_tells_nothing, lake, mesh, readings, secrets_of, with_neighbour, with_readings,
@@ -69,6 +73,24 @@ async fn each_domain_reads_with_its_own_key_and_in_its_own_prefix() {
             own.iter().all(|r| r.place.starts_with(key.places[0])),
             "{own:?}"
         );
+    }
+}
+
+/// What the next test rests on: the store itself tells its keys apart.
+#[tokio::test]
+async fn the_store_refuses_a_key_outside_of_its_prefix() {
+    let s3 = shared_bucket().await;
+    let path = Path::from("sales/readings/a.parquet");
+    assert!(s3.client("shared", &SALES).head(&path).await.is_ok());
+    let forged = Key {
+        secret: "not-the-secret",
+        ..SALES
+    };
+    for key in [CRM, forged] {
+        let client = s3.client("shared", &key);
+        assert!(client.get(&path).await.is_err(), "{key:?}");
+        let listed: Result<Vec<_>, _> = client.list(Some(&Path::from("sales"))).try_collect().await;
+        assert!(listed.is_err(), "{key:?}");
     }
 }
 

@@ -187,14 +187,19 @@ async fn a_file_that_is_no_parquet_is_a_reference_and_nothing_more() {
     }
 }
 
+/// Neither refused nor answered: what a store behind a broken network looks like.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore]
-async fn silent_probe() {
+async fn a_store_that_accepts_and_stays_silent_is_unavailable_in_time() {
     let (s3, mesh) = lake_and_neighbour().await;
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", PASSWORD).await;
     s3.delay(Duration::from_secs(300));
     let begun = Instant::now();
-    let status = ana.fails(SUM).await;
-    panic!("{:?} {status:?}", begun.elapsed());
+    let (status, ()) = tokio::join!(ana.fails(SUM), assert_neighbour_lives(&ana));
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_unavailable(&status, &mesh, &s3);
 }

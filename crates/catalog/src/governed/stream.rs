@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{Array, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt};
 use weft_mesh::TableId;
 
 use super::visible_rows::RowCounter;
-use crate::error::redact;
+use crate::error::{SchemaMismatch, redact};
 
 /// Re-stamps the batches of the plan inside with the authorised schema and
 /// turns every error of it into a reference.
@@ -41,6 +41,8 @@ impl SealedStream {
     /// Inner schemas differ in nullability and metadata; the row count is given
     /// because `count(*)` reads no column at all.
     fn stamp(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        self.check_required(batch)
+            .map_err(|e| redact(&self.table, e.into()))?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(
             Arc::clone(&self.schema),
@@ -48,6 +50,20 @@ impl SealedStream {
             &options,
         )
         .map_err(|e| redact(&self.table, e.into()))
+    }
+}
+
+impl SealedStream {
+    /// Here and not in the readers: what a hidden row lacks must not disturb.
+    fn check_required(&self, batch: &RecordBatch) -> Result<(), SchemaMismatch> {
+        let mut columns = self.schema.fields().iter().zip(batch.columns());
+        match columns.find(|(field, column)| !field.is_nullable() && column.null_count() > 0) {
+            Some((field, _)) => Err(SchemaMismatch(format!(
+                "the required column `{}` is NULL in a row",
+                field.name()
+            ))),
+            None => Ok(()),
+        }
     }
 }
 

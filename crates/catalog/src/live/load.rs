@@ -243,11 +243,12 @@ impl Loaded {
     }
 }
 
+/// Of the contents of manifests. Folders are searched for manifests, and these
+/// are in the list themselves.
 fn fingerprint_of(files: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for file in files {
+    for file in files.iter().filter(|file| !file.is_dir()) {
         file.hash(&mut hasher);
-        // A folder's entries show in the list of files.
         std::fs::read(file).ok().hash(&mut hasher);
     }
     hasher.finish()

@@ -1,19 +1,24 @@
 //! From a contract's columns to where they stand: in the files, or in folder names.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
-use weft_mesh::Table;
+use weft_mesh::{Column, Table};
+
+/// The columns, by their names in the files, that a file must have.
+pub(crate) type RequiredColumns = BTreeSet<String>;
 
 /// The columns of a table under their contract names and under their file names.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     schema: SchemaRef,
     stored: TableSchema,
+    required: Arc<RequiredColumns>,
     /// For each contract column its place in the stored schema.
     places: Vec<usize>,
     /// For each partition column, outermost folder first, its place in the contract.
@@ -23,13 +28,17 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn of(table: &Table) -> Self {
         let contract = table.arrow_schema();
+        let fields = contract.fields().iter().zip(&table.columns);
         let schema = Schema::new(
-            contract
-                .fields()
-                .iter()
-                .map(|f| in_memory(f))
+            fields
+                .map(|(field, column)| in_memory(field, column))
                 .collect::<Vec<_>>(),
         );
+        let required = table
+            .columns
+            .iter()
+            .filter(|column| column.required && column.partition.is_none())
+            .map(|column| column.physical_name.clone());
 
         let mut by_position: Vec<(u32, usize)> = table
             .columns
@@ -64,6 +73,7 @@ impl Layout {
         Self {
             schema: Arc::new(schema),
             stored,
+            required: Arc::new(required.collect()),
             places,
             partitions,
         }
@@ -77,6 +87,11 @@ impl Layout {
     /// Names in the files, partition columns last: what readers work with.
     pub(crate) fn stored(&self) -> &TableSchema {
         &self.stored
+    }
+
+    /// The columns that every file must have.
+    pub(crate) fn required(&self) -> &Arc<RequiredColumns> {
+        &self.required
     }
 
     /// The partition columns under their folder names, outermost first.
@@ -99,8 +114,10 @@ impl Layout {
         ProjectionExprs::new(wanted.iter().filter_map(|column| {
             let place = *self.places.get(*column)?;
             let name = self.schema.fields().get(*column)?.name();
-            let expr = Arc::new(Column::new(stored.fields().get(place)?.name(), place))
-                as Arc<dyn PhysicalExpr>;
+            let expr = Arc::new(PhysicalColumn::new(
+                stored.fields().get(place)?.name(),
+                place,
+            )) as Arc<dyn PhysicalExpr>;
             Some(ProjectionExpr::new(expr, name))
         }))
     }
@@ -108,8 +125,13 @@ impl Layout {
 
 /// Strings are read as views, which saves a copy of every value. Strings inside
 /// of structs and lists stay as they are declared.
-fn in_memory(field: &Field) -> Field {
-    let field = field.clone();
+///
+/// Every column may be NULL in a file, required or not: a reader that refused
+/// it would let a row that nobody may see disturb those who see others. The
+/// seal refuses it in the rows that are left.
+fn in_memory(field: &Field, column: &Column) -> Field {
+    let nullable = field.is_nullable() || column.partition.is_none();
+    let field = field.clone().with_nullable(nullable);
     if field.data_type().is_string() {
         field.with_data_type(DataType::Utf8View)
     } else {

@@ -235,7 +235,7 @@ impl TableProvider for ProductTable {
         let format = &self.table.source.format;
         let reader = formats::reader(
             format,
-            self.layout.stored(),
+            &self.layout,
             state,
             data.store(),
             &self.caches,
@@ -253,7 +253,7 @@ impl TableProvider for ProductTable {
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(MESH_URL)?, source)
             .with_file_groups(groups)
             .with_file_compression_type(reader.compression)
-            .with_expr_adapter(Some(Arc::new(FitFactory)))
+            .with_expr_adapter(Some(Arc::new(FitFactory::new(self.layout.required()))))
             .with_output_partitioning(partitioning)
             // Rows that a filter above removes do not count.
             .with_limit(limit.filter(|_| filters.is_empty()))

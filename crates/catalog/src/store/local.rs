@@ -69,11 +69,15 @@ impl LocalFolder {
     fn open_file(&self, location: &Path) -> io::Result<(File, Metadata)> {
         let path = self.resolve(&self.to_disk(location))?;
         // Before opening: opening a pipe would wait for its other end.
-        if !fs::symlink_metadata(&path)?.is_file() {
-            return Err(io::Error::new(
-                ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
+        let kind = fs::symlink_metadata(&path)?.file_type();
+        if !kind.is_file() {
+            // A folder is no object, as in any other object store.
+            let error = if kind.is_dir() {
+                ErrorKind::NotFound
+            } else {
+                ErrorKind::InvalidInput
+            };
+            return Err(io::Error::new(error, "not a regular file"));
         }
         let file = File::open(&path)?;
         let metadata = file.metadata()?;

@@ -7,8 +7,8 @@ use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use weft_mesh::{Credentials, Secret};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Of one request; a body that keeps coming takes as long as it takes.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of one request, its body included: larger files are read in parts.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRIES: usize = 3;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -48,7 +48,7 @@ pub(crate) fn client(
     };
     let options = ClientOptions::new()
         .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_timeout(READ_TIMEOUT);
+        .with_timeout(REQUEST_TIMEOUT);
     let mut builder = builder
         .with_bucket_name(bucket)
         .with_retry(retry)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -11,6 +12,7 @@ use object_store::{
     Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, Result,
 };
 use tokio::sync::{Mutex, MutexGuard, Notify, Semaphore};
+use tokio::time::timeout;
 use weft_mesh::{Secret, StorageUrl};
 
 use super::local::LocalFolder;
@@ -22,6 +24,10 @@ const CONCURRENT_REQUESTS: usize = 64;
 
 /// Answers up to this size are read while the request still counts against the limit.
 const SMALL: u64 = 16 * 1024 * 1024;
+
+/// Until an answer begins, retries included. A request may take longer than that, but only while
+/// its body is under way.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Which storage of which domain; displayed as `sales.lake`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,11 +181,14 @@ impl Storage {
             source: Box::new(e),
         })?;
         self.gets.fetch_add(1, Ordering::Relaxed);
-        let mut result = client
-            .store
-            .get_opts(&inner, options)
-            .await
-            .map_err(|e| relocate(e, location))?;
+        let answer = timeout(ANSWER_TIMEOUT, client.store.get_opts(&inner, options)).await;
+        let answer = answer.unwrap_or_else(|silence| {
+            Err(Error::Generic {
+                store: "mesh",
+                source: Box::new(silence),
+            })
+        });
+        let mut result = answer.map_err(|e| relocate(e, location))?;
         result.meta.location = location.clone();
         let length = result.range.end.saturating_sub(result.range.start);
         if length <= SMALL

@@ -79,7 +79,7 @@ fn peel(error: DataFusionError, position: Option<(u64, u64)>) -> Error {
         DataFusionError::Plan(text) => plan(text, position),
         // Outside a seal there is only data that the principal may read.
         DataFusionError::Execution(text) => Error::invalid_at(text, position),
-        DataFusionError::NotImplemented(text) => Error::unimplemented(text),
+        DataFusionError::NotImplemented(text) => unimplemented(&text),
         DataFusionError::ResourcesExhausted(text) => exhausted(&text),
         DataFusionError::ExecutionJoin(join) => match (*join).try_into_panic() {
             Ok(panic) => panicked(panic.as_ref()),
@@ -116,7 +116,7 @@ fn peel_shared(error: &DataFusionError, position: Option<(u64, u64)>) -> Error {
         DataFusionError::SchemaError(inner, _) => Error::invalid_at(column(inner), position),
         DataFusionError::Plan(text) => plan(text.clone(), position),
         DataFusionError::Execution(text) => Error::invalid_at(text.clone(), position),
-        DataFusionError::NotImplemented(text) => Error::unimplemented(text.clone()),
+        DataFusionError::NotImplemented(text) => unimplemented(text),
         DataFusionError::ResourcesExhausted(text) => exhausted(text),
         DataFusionError::ExecutionJoin(join) if join.is_cancelled() => Error::Cancelled,
         other @ (DataFusionError::ExecutionJoin(_)
@@ -191,6 +191,14 @@ fn arrow_shared(error: &ArrowError, position: Option<(u64, u64)>) -> Error {
         | ArrowError::ParquetError(_)
         | ArrowError::CDataInterface(_) => Error::internal(error),
     }
+}
+
+/// The engine's text for a subquery that it cannot unnest prints the plan.
+fn unimplemented(text: &str) -> Error {
+    if text.starts_with("Physical plan does not support logical expression") {
+        return Error::unimplemented("this kind of subquery is not supported");
+    }
+    Error::unimplemented(text)
 }
 
 /// The engine's text lists the operators of every query.
@@ -275,8 +283,7 @@ fn column(error: &SchemaError) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::common::{Diagnostic, Span, Spans};
-    use datafusion::sql::sqlparser::tokenizer::Location;
+    use datafusion::common::{Diagnostic, Span};
 
     use super::*;
 
@@ -331,7 +338,6 @@ mod tests {
             datafusion::common::Location { line: 3, column: 5 },
             datafusion::common::Location { line: 3, column: 9 },
         );
-        let _ = (Spans::new(), Location { line: 1, column: 1 });
         let error = DataFusionError::Plan("no".into())
             .with_diagnostic(Diagnostic::new_error("no", Some(span)));
         assert_eq!(classify(error), Error::invalid_at("no", Some((3, 5))));

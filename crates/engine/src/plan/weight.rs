@@ -4,7 +4,7 @@
 //! `SELECT x + x AS x FROM (SELECT x + x AS x FROM (…)) WHERE x > 5` doubles
 //! with every level: forty levels are no more than a screen of SQL.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use datafusion::{
     common::{
@@ -134,9 +134,23 @@ impl Columns {
         if let Expr::Column(column) = expr {
             return Ok(self.0.get(column).copied().unwrap_or(1));
         }
+        // A case of truth values becomes conjunctions, which repeat its conditions.
+        let mut conditions = HashSet::new();
+        if let Expr::Case(case) = expr {
+            conditions.extend(
+                case.when_then_expr
+                    .iter()
+                    .map(|(when, _)| &raw const **when),
+            );
+        }
         let mut parts = 1_u64;
         expr.apply_children(|child| {
-            parts = parts.saturating_add(self.parts(child)?);
+            let times = if conditions.contains(&(&raw const *child)) {
+                3
+            } else {
+                1
+            };
+            parts = parts.saturating_add(self.parts(child)?.saturating_mul(times));
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(parts.saturating_mul(copies(expr)))

@@ -61,10 +61,11 @@ impl Pattern {
 
     fn skip_any_text(&self, reachable: &mut [bool]) {
         for (position, piece) in self.0.iter().enumerate() {
-            if *piece == Piece::AnyText && reachable.get(position).copied().unwrap_or(false) {
-                if let Some(slot) = reachable.get_mut(position + 1) {
-                    *slot = true;
-                }
+            if *piece == Piece::AnyText
+                && reachable.get(position).copied().unwrap_or(false)
+                && let Some(slot) = reachable.get_mut(position + 1)
+            {
+                *slot = true;
             }
         }
     }

@@ -95,14 +95,16 @@ pub(super) fn table_types() -> Result<RecordBatch, ArrowError> {
 #[cfg(test)]
 mod tests {
     use arrow::array::AsArray;
+    use std::borrow::Borrow;
+
     use arrow_flight::IpcMessage;
 
     use super::*;
     use crate::metadata::tests::{texts, view};
 
     #[track_caller]
-    fn check(command: CommandGetTables, expected: &[&str]) {
-        let batch = tables(&command, &view()).unwrap();
+    fn check(command: impl Borrow<CommandGetTables>, expected: &[&str]) {
+        let batch = tables(command.borrow(), &view()).unwrap();
         assert_eq!(texts(&batch, "table_name"), expected);
     }
 

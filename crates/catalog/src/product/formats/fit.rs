@@ -9,18 +9,29 @@ use datafusion::physical_expr_adapter::{
 };
 
 use crate::error::SchemaMismatch;
+use crate::product::layout::RequiredColumns;
 
 /// The engine's adapter behind a check: it would turn text into numbers and
 /// cut numbers down; here a file may only be narrower than its contract.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FitFactory;
+#[derive(Clone, Debug)]
+pub(crate) struct FitFactory {
+    required: Arc<RequiredColumns>,
+}
+
+impl FitFactory {
+    pub(crate) fn new(required: &Arc<RequiredColumns>) -> Self {
+        Self {
+            required: Arc::clone(required),
+        }
+    }
+}
 
 impl PhysicalExprAdapterFactory for FitFactory {
     fn create(&self, contract: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let fields = contract
             .fields()
             .iter()
-            .map(|wanted| fitted(wanted, &file))
+            .map(|wanted| fitted(wanted, &file, &self.required))
             .collect::<Result<Vec<_>, _>>()?;
         let contract = Arc::new(Schema::new_with_metadata(
             fields,
@@ -32,13 +43,17 @@ impl PhysicalExprAdapterFactory for FitFactory {
 
 /// The field to adapt to. Where only nullability or metadata differ it is the
 /// file's own: a cast between them would hide the column from pruning.
-fn fitted(wanted: &Arc<Field>, file: &Schema) -> Result<Arc<Field>, SchemaMismatch> {
+fn fitted(
+    wanted: &Arc<Field>,
+    file: &Schema,
+    required: &RequiredColumns,
+) -> Result<Arc<Field>, SchemaMismatch> {
     let mut found = file
         .fields()
         .iter()
         .filter(|field| field.name() == wanted.name());
     let Some(field) = found.next() else {
-        if wanted.is_nullable() {
+        if !required.contains(wanted.name()) {
             return Ok(Arc::clone(wanted));
         }
         return Err(SchemaMismatch(format!(

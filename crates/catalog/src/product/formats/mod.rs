@@ -5,11 +5,12 @@
 //! | Parquet | name | NULL, or an error where required | not read |
 //! | CSV with a header | name | NULL, or an error where required | not read |
 //! | CSV without | position in the contract | an error | an error |
-//! | JSON | name | NULL, or an error where required | not read |
+//! | JSON | name | NULL | not read |
 //!
 //! Names are compared by case. Types may be narrower in a file than in the
 //! contract; see [`fit`] for Parquet. Text formats are parsed as the contract's
-//! type, and what does not parse is an error.
+//! type, and what does not parse is an error. A NULL where the contract requires
+//! a value is read as it is: the seal refuses it in visible rows.
 
 mod csv;
 mod fit;
@@ -21,12 +22,12 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::Session;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::physical_plan::{FileSource, JsonSource};
-use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::cache::cache_manager::CacheManager;
 use weft_mesh::{Compression, Format, JsonLayout};
 
 use self::csv::CsvFiles;
 pub(crate) use self::fit::FitFactory;
+use super::layout::Layout;
 use crate::store::PinnedStore;
 
 /// A reader of whole tables in one format, before projection.
@@ -37,14 +38,15 @@ pub(crate) struct Reader {
     pub(crate) splits: bool,
 }
 
-/// The reader of `format` for files with the columns `stored`.
+/// The reader of `format` for files with the columns of `layout`.
 pub(crate) fn reader(
     format: &Format,
-    stored: &TableSchema,
+    layout: &Layout,
     state: &dyn Session,
     store: &Arc<PinnedStore>,
     caches: &CacheManager,
 ) -> Reader {
+    let stored = layout.stored();
     match format {
         Format::Parquet => Reader {
             source: parquet::source(stored, state, store, caches),
@@ -52,7 +54,7 @@ pub(crate) fn reader(
             splits: true,
         },
         Format::Csv(csv) => Reader {
-            source: Arc::new(CsvFiles::new(csv, stored.clone())),
+            source: Arc::new(CsvFiles::new(csv, layout)),
             compression: compression(csv.compression),
             // A line break in quotes looks like the end of a row from the middle of a file.
             splits: false,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::SchemaMismatch;
+use crate::product::layout::RequiredColumns;
 
 /// Where the wanted columns stand in one file.
 pub(super) struct Columns {
@@ -37,11 +38,12 @@ impl Columns {
     pub(super) fn by_name(
         names: &[&str],
         contract: &Schema,
+        required: &RequiredColumns,
         wanted: &Schema,
     ) -> Result<Self, SchemaMismatch> {
         for field in contract.fields() {
             match names.iter().filter(|name| **name == field.name()).count() {
-                0 if field.is_nullable() => {}
+                0 if !required.contains(field.name()) => {}
                 0 => {
                     return Err(SchemaMismatch(format!(
                         "a file lacks the required column `{}`",

@@ -36,6 +36,7 @@ use weft_mesh::CsvFormat;
 
 use self::columns::Columns;
 use self::input::Input;
+use crate::product::layout::{Layout, RequiredColumns};
 
 /// Rows a batch where the engine gives no number.
 const BATCH_SIZE: usize = 8192;
@@ -45,17 +46,20 @@ const BATCH_SIZE: usize = 8192;
 pub(crate) struct CsvFiles {
     format: Arc<CsvFormat>,
     stored: TableSchema,
+    required: Arc<RequiredColumns>,
     projection: SplitProjection,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl CsvFiles {
-    pub(crate) fn new(format: &CsvFormat, stored: TableSchema) -> Self {
+    pub(crate) fn new(format: &CsvFormat, layout: &Layout) -> Self {
+        let stored = layout.stored().clone();
         Self {
             format: Arc::new(format.clone()),
             projection: SplitProjection::unprojected(&stored),
             stored,
+            required: Arc::clone(layout.required()),
             batch_size: BATCH_SIZE,
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -78,6 +82,7 @@ impl FileSource for CsvFiles {
                 null: null_text(&self.format)?,
                 wanted: Arc::new(file_schema.project(&self.projection.file_indices)?),
                 contract: Arc::clone(file_schema),
+                required: Arc::clone(&self.required),
                 batch_size: self.batch_size,
             }),
         });
@@ -177,6 +182,7 @@ struct Reading {
     null: Option<Regex>,
     /// Every column of the files that the contract has.
     contract: SchemaRef,
+    required: Arc<RequiredColumns>,
     /// Those that are read.
     wanted: SchemaRef,
     batch_size: usize,
@@ -229,7 +235,8 @@ impl Reading {
             .with_quote(self.format.quote);
         let (header, _) = format.infer_schema(header, Some(0))?;
         let names: Vec<&str> = header.fields().iter().map(|f| f.name().trim()).collect();
-        Columns::by_name(&names, &self.contract, &self.wanted).map_err(DataFusionError::from)
+        Columns::by_name(&names, &self.contract, &self.required, &self.wanted)
+            .map_err(DataFusionError::from)
     }
 }
 
