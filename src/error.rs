@@ -30,7 +30,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(what: &str, cause: io::Error) -> Self {
+    pub(crate) fn io(what: &str, cause: &io::Error) -> Self {
         if cause.kind() == io::ErrorKind::BrokenPipe {
             Self::OutputClosed
         } else {
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_no_failure() {
-        let error = Error::io("write", io::Error::from(io::ErrorKind::BrokenPipe));
+        let error = Error::io("write", &io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(matches!(error, Error::OutputClosed));
     }
 }

@@ -56,6 +56,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .thread_stack_size(THREAD_STACK)
         .thread_name("weft")
         .build()
-        .map_err(|cause| Error::io("start the runtime", cause))?;
+        .map_err(|cause| Error::io("start the runtime", &cause))?;
     runtime.block_on(cli.command.run())
 }

@@ -12,7 +12,7 @@ pub(crate) fn line(text: impl Display) -> Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")
         .and_then(|()| stdout.flush())
-        .map_err(|cause| Error::io("write to standard output", cause))
+        .map_err(|cause| Error::io("write to standard output", &cause))
 }
 
 /// A note for the person at the terminal; nobody misses it if standard error is closed.

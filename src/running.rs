@@ -62,7 +62,9 @@ impl Running {
             ..ServerConfig::default()
         };
         let encrypted = config.tls.is_some();
-        let server = Server::bind(engine, config).await.map_err(not_started)?;
+        let server = Server::bind(engine, config)
+            .await
+            .map_err(|error| not_started(&error))?;
         Ok(Self {
             live,
             server,
@@ -122,7 +124,7 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).map_err(|cause| Error::io("listen for signals", cause));
+        let listen = |kind| signal(kind).map_err(|cause| Error::io("listen for signals", &cause));
         Ok(Self {
             hangup: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
@@ -131,8 +133,8 @@ impl Signals {
     }
 }
 
-fn not_started(error: weft_server::Error) -> Error {
-    let taken = matches!(&error, weft_server::Error::Bind { source, .. }
+fn not_started(error: &weft_server::Error) -> Error {
+    let taken = matches!(error, weft_server::Error::Bind { source, .. }
         if source.kind() == std::io::ErrorKind::AddrInUse);
     let help = if taken {
         "; choose another address with `--listen`"

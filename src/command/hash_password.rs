@@ -61,7 +61,8 @@ pub(crate) fn hash(password: &str) -> Result<String> {
 
 fn prompt_twice() -> Result<String> {
     let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt).map_err(|cause| Error::io("ask for the password", cause))
+        rpassword::prompt_password(prompt)
+            .map_err(|cause| Error::io("ask for the password", &cause))
     };
     let password = ask("Password: ")?;
     if ask("Again: ")? != password {
@@ -75,7 +76,7 @@ fn read_line() -> Result<String> {
     io::stdin()
         .lock()
         .read_line(&mut line)
-        .map_err(|cause| Error::io("read the password", cause))?;
+        .map_err(|cause| Error::io("read the password", &cause))?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 

@@ -88,7 +88,7 @@ pub(crate) async fn run(args: QueryArgs) -> Result<ExitCode> {
 }
 
 async fn print(mut answer: Answer, format: Format, progress: &mut Progress) -> Result<()> {
-    let mut encoder = format.encoder(answer.schema)?;
+    let mut encoder = format.encoder(&answer.schema)?;
     let mut bytes = encoder.head()?;
     while let Some(batch) = progress.during(answer.batches.try_next()).await? {
         bytes.extend(encoder.batch(&batch)?);
@@ -112,7 +112,7 @@ fn sql(argument: &str) -> Result<String> {
     io::stdin()
         .lock()
         .read_to_string(&mut sql)
-        .map_err(|cause| Error::io("read the query from standard input", cause))?;
+        .map_err(|cause| Error::io("read the query from standard input", &cause))?;
     Ok(sql)
 }
 

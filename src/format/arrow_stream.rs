@@ -1,4 +1,4 @@
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::Schema;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 
@@ -11,7 +11,7 @@ pub(super) struct ArrowEncoder {
 }
 
 impl ArrowEncoder {
-    pub(super) fn try_new(schema: &SchemaRef) -> Result<Self> {
+    pub(super) fn try_new(schema: &Schema) -> Result<Self> {
         Ok(Self {
             writer: StreamWriter::try_new(Vec::new(), schema)?,
         })

@@ -13,7 +13,7 @@ pub(super) struct CsvEncoder {
 }
 
 impl CsvEncoder {
-    pub(super) fn new(schema: SchemaRef) -> Self {
+    pub(super) fn new(schema: &Schema) -> Self {
         let fields: Vec<_> = schema
             .fields()
             .iter()

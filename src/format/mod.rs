@@ -8,7 +8,7 @@ mod text;
 
 use std::io::{self, Write as _};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use clap::ValueEnum;
 
@@ -41,12 +41,12 @@ pub(crate) trait Encoder: Send {
 }
 
 impl Format {
-    pub(crate) fn encoder(self, schema: SchemaRef) -> Result<Box<dyn Encoder>> {
+    pub(crate) fn encoder(self, schema: &Schema) -> Result<Box<dyn Encoder>> {
         Ok(match self {
             Self::Table => Box::new(TableEncoder::new(schema)),
             Self::Csv => Box::new(csv::CsvEncoder::new(schema)),
             Self::Json => Box::new(json::JsonEncoder),
-            Self::Arrow => Box::new(arrow_stream::ArrowEncoder::try_new(&schema)?),
+            Self::Arrow => Box::new(arrow_stream::ArrowEncoder::try_new(schema)?),
         })
     }
 
@@ -64,5 +64,5 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     stdout
         .write_all(bytes)
         .and_then(|()| stdout.flush())
-        .map_err(|cause| Error::io("write the result", cause))
+        .map_err(|cause| Error::io("write the result", &cause))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::FormatOptions;
 
@@ -25,7 +25,7 @@ pub(crate) struct TableEncoder {
 }
 
 impl TableEncoder {
-    pub(crate) fn new(schema: SchemaRef) -> Self {
+    pub(crate) fn new(schema: &Schema) -> Self {
         Self {
             names: schema
                 .fields()
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn numbers_align_right_and_texts_left() {
         let batch = batch(&[7, 1200], &[Some("a\nb\x1b"), None]);
-        let table = render(TableEncoder::new(batch.schema()), &[batch]);
+        let table = render(TableEncoder::new(&batch.schema()), &[batch]);
         assert_eq!(
             table,
             "    n  text\n ────  ────────\n    7  a\\nb\\u{1b}\n 1200  NULL\n(2 rows)\n"
@@ -213,13 +213,13 @@ mod tests {
     #[test]
     fn an_empty_result_still_has_its_header() {
         let batch = batch(&[], &[]);
-        let table = render(TableEncoder::new(batch.schema()), &[]);
+        let table = render(TableEncoder::new(&batch.schema()), &[]);
         assert_eq!(table, " n  text\n ─  ────\n(0 rows)\n");
     }
 
     #[test]
     fn long_cells_are_cut_by_characters() {
-        let encoder = |max| TableEncoder::new(batch(&[], &[]).schema()).with_max_cell(max);
+        let encoder = |max| TableEncoder::new(&batch(&[], &[]).schema()).with_max_cell(max);
         assert_eq!(encoder(4).fit("äöüß".to_owned()), "äöüß");
         assert_eq!(encoder(4).fit("äöüßx".to_owned()), "äöü…");
     }
@@ -229,7 +229,7 @@ mod tests {
         let many: Vec<i64> = (0..1500).collect();
         let texts = vec![Some("x"); 1500];
         let batch = batch(&many, &texts);
-        let mut encoder = TableEncoder::new(batch.schema());
+        let mut encoder = TableEncoder::new(&batch.schema());
         assert!(!encoder.batch(&batch).unwrap().is_empty());
         assert_eq!(
             encoder.batch(&batch.slice(0, 2)).unwrap(),

@@ -1,7 +1,7 @@
 //! Manifests: a mesh as files, read into validated values.
 //!
 //! Files in, values out, and every fault with its place: this crate knows
-//! nothing of queries, networks or clocks. [`load`] is the way in.
+//! nothing of queries, networks or clocks. [`load()`] is the way in.
 
 #![cfg_attr(
     test,

@@ -16,6 +16,7 @@ use arrow_flight::{
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
@@ -290,9 +291,7 @@ fn guard<'a, T: 'a>(
 ) -> BoxFuture<'a, Result<T, Status>> {
     let call = AssertUnwindSafe(call).catch_unwind();
     let ended = call.map(|ended| {
-        ended.unwrap_or_else(|panic| {
-            Err(status::internal(&format!("panic: {}", text_of(&*panic))))
-        })
+        ended.unwrap_or_else(|panic| Err(status::internal(&format!("panic: {}", text_of(&*panic)))))
     });
     ended.boxed()
 }

@@ -81,7 +81,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
     let dir = tempfile::Builder::new()
         .prefix("weft-demo-")
         .tempdir()
-        .map_err(|cause| Error::io("create a folder for the demo", cause))?;
+        .map_err(|cause| Error::io("create a folder for the demo", &cause))?;
     let mesh = demo_mesh::extract(dir.path())?;
     let any_port = SocketAddr::new(DEFAULT_LISTEN.ip(), 0);
     let listen = args
@@ -153,7 +153,7 @@ async fn ask(person: &Person, url: &str, snapshot: &weft_catalog::MeshSnapshot) 
     };
     let mut connection = Connection::open(&target, &credentials).await?;
     let mut answer = connection.query(QUESTION).await?;
-    let mut encoder = TableEncoder::new(answer.schema).with_max_cell(MAX_CELL);
+    let mut encoder = TableEncoder::new(&answer.schema).with_max_cell(MAX_CELL);
     let mut table = encoder.head()?;
     while let Some(batch) = answer.batches.try_next().await? {
         table.extend(encoder.batch(&batch)?);

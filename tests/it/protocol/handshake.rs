@@ -39,7 +39,7 @@ async fn user_of(server: &TestServer, bearer: &str) -> String {
     server
         .service(bearer)
         .await
-        .value("SELECT current_user()")
+        .value("SELECT current_user")
         .await
 }
 

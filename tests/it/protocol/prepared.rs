@@ -125,7 +125,7 @@ async fn parameters_are_numbered_as_they_are_written() {
 async fn dollar_parameters_may_repeat() {
     let (_mesh, server) = start().await;
     let ana = server.client("ana", "pw-ana").await;
-    let sql = "SELECT id FROM sales.orders WHERE id = $2 OR id = $1 + $2 ORDER BY id";
+    let sql = "SELECT id FROM sales.orders WHERE id IN ($2, $1) OR id = $2 ORDER BY id";
     let parameters = RecordBatch::try_from_iter([
         ("0", Arc::new(Int64Array::from(vec![2])) as ArrayRef),
         ("1", Arc::new(Int64Array::from(vec![4])) as _),

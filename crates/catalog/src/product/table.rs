@@ -233,13 +233,7 @@ impl TableProvider for ProductTable {
         }
 
         let format = &self.table.source.format;
-        let reader = formats::reader(
-            format,
-            &self.layout,
-            state,
-            data.store(),
-            &self.caches,
-        );
+        let reader = formats::reader(format, &self.layout, state, data.store(), &self.caches);
         let Some(source) = reader
             .source
             .try_pushdown_projection(&self.layout.projection(&wanted))?
