@@ -1,5 +1,7 @@
 //! A Flight SQL client for tests, over arrow-flight's own.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::util::pretty::pretty_format_batches;
@@ -131,7 +133,7 @@ impl TestClient {
             batches.push(batch);
         }
         if batches.is_empty() {
-            let schema = stream.schema().expect("a schema message").clone();
+            let schema = Arc::clone(stream.schema().expect("a schema message"));
             batches.push(RecordBatch::new_empty(schema));
         }
         Ok(batches)

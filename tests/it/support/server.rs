@@ -81,6 +81,10 @@ impl TestServer {
         .expect("the server binds");
         let address = server.local_addr();
         let (shutdown, stopped) = oneshot::channel();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the handle is kept and aborted on drop"
+        )]
         let serving = tokio::spawn(server.serve(async {
             // A dropped sender is a stop as well.
             let _ = stopped.await;
