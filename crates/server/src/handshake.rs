@@ -42,14 +42,17 @@ impl FlightSql {
         let snapshot = self.engine.snapshot();
         let caller = self.gate.verify(&credentials, &headers, &snapshot).await?;
         let id = caller.principal.id();
-        // A token that comes back for a handshake keeps its session.
         let session = caller.session.unwrap_or_else(SessionId::new);
-        let bearer = snapshot
-            .policy()
-            .authenticator()
-            .credential_tag(id)
-            .and_then(|tag| self.gate.bearers.mint(id, tag, session, Utc::now()))
-            .ok_or_else(|| status::internal("a session bearer could not be minted"))?;
+        let bearer = match credentials {
+            // A session does not prolong itself.
+            Credentials::Bearer(token) if self.gate.bearers.open(&token).is_some() => token,
+            Credentials::Bearer(_) | Credentials::Basic { .. } => snapshot
+                .policy()
+                .authenticator()
+                .credential_tag(id)
+                .and_then(|tag| self.gate.bearers.mint(id, tag, session, Utc::now()))
+                .ok_or_else(|| status::internal("a session bearer could not be minted"))?,
+        };
         info!(principal = %id, "login");
 
         let authorization = MetadataValue::try_from(format!("Bearer {bearer}"))

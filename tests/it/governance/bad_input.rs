@@ -7,16 +7,16 @@ use tonic::{Code, Status};
 use super::{Stored, assert_alive, batch, floats, ints, texts};
 use crate::support::{MeshDir, TestServer};
 
-const COLUMNS: &str = "
+pub(super) const COLUMNS: &str = "
 - {name: id, logicalType: integer}
 - {name: region, logicalType: string}
 - {name: x, logicalType: number, physicalType: DOUBLE}
 ";
-const EVERYTHING: &str = "- {name: it, to: [everyone], on: orders, columns: '*'}";
-const EUROPE: &str =
+pub(super) const EVERYTHING: &str = "- {name: it, to: [everyone], on: orders, columns: '*'}";
+pub(super) const EUROPE: &str =
     "- {name: it, to: [everyone], on: orders, columns: '*', rows: \"region = 'EU'\"}";
 
-fn mesh(stored: Stored, grants: &str, columns: &str) -> MeshDir {
+pub(super) fn mesh(stored: Stored, grants: &str, columns: &str) -> MeshDir {
     MeshDir::new("acme").user("ana", "pw", &[], &[]).domain(
         "sales",
         grants,
@@ -27,7 +27,7 @@ fn mesh(stored: Stored, grants: &str, columns: &str) -> MeshDir {
 /// The client reads that a source failed and a reference, and nothing of the
 /// cause or of the place.
 #[track_caller]
-fn assert_reference(mesh: &MeshDir, status: &Status) {
+pub(super) fn assert_reference(mesh: &MeshDir, status: &Status) {
     let message = status.message();
     let reference = message.split("ref ").nth(1).and_then(|rest| rest.get(..36));
     let is_uuid = |text: &str| {
@@ -212,202 +212,5 @@ async fn a_table_without_files_is_empty_until_they_come() {
         stored.write(&mesh, "sales", "orders", "first", &rows);
         server.live.refresh().await;
         assert_eq!(ana.value(sql).await, "1", "{stored:?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_required_column_that_a_file_lacks_is_a_source_error() {
-    for stored in [Stored::Parquet, Stored::Csv, Stored::Json] {
-        let mesh = mesh(stored, EVERYTHING, REQUIRED);
-        let rows = batch([("region", texts(["EU"])), ("name", texts(["a"]))]);
-        stored.write(&mesh, "sales", "orders", "all", &rows);
-        let server = TestServer::start(&mesh).await;
-        let ana = server.client("ana", "pw").await;
-        let status = ana.fails("SELECT * FROM sales.orders").await;
-        assert_eq!(
-            status.code(),
-            Code::FailedPrecondition,
-            "{stored:?}: {status}"
-        );
-        assert_reference(&mesh, &status);
-        assert_alive(&ana).await;
-    }
-}
-
-const REQUIRED: &str = "
-- {name: id, logicalType: integer, required: true}
-- {name: region, logicalType: string}
-- {name: x, logicalType: number, physicalType: DOUBLE, required: true}
-- {name: name, logicalType: string, required: true}
-";
-
-/// Row 2 lacks what is required.
-fn incomplete(stored: Stored, grants: &str) -> MeshDir {
-    let mesh = mesh(stored, grants, REQUIRED);
-    let rows = batch([
-        (
-            "id",
-            std::sync::Arc::new(arrow::array::Int64Array::from(vec![Some(1), None, Some(3)])),
-        ),
-        ("region", texts(["EU", "US", "EU"])),
-        (
-            "x",
-            std::sync::Arc::new(arrow::array::Float64Array::from(vec![
-                Some(1.5),
-                None,
-                Some(3.5),
-            ])),
-        ),
-        ("name", texts(["a", "∅", "c"])),
-    ]);
-    stored.write(&mesh, "sales", "orders", "all", &rows);
-    mesh
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_null_in_a_required_column_of_a_hidden_row_disturbs_nobody() {
-    for stored in [Stored::Parquet, Stored::Csv, Stored::Json] {
-        let mesh = incomplete(stored, EUROPE);
-        let server = TestServer::start(&mesh).await;
-        let ana = server.client("ana", "pw").await;
-        for (sql, expected) in [
-            (
-                "SELECT * FROM sales.orders ORDER BY id",
-                &["1|EU|1.5|a", "3|EU|3.5|c"] as &[&str],
-            ),
-            ("SELECT id FROM sales.orders WHERE id > 1", &["3"]),
-            ("SELECT id FROM sales.orders WHERE id IS NULL", &[]),
-            (
-                "SELECT id FROM sales.orders WHERE x > 2 AND name = 'c'",
-                &["3"],
-            ),
-            (
-                "SELECT count(*), count(id), count(x), count(name), sum(id) FROM sales.orders",
-                &["2|2|2|2|4"],
-            ),
-            (
-                "SELECT a.id FROM sales.orders a JOIN sales.orders b USING (id) ORDER BY 1",
-                &["1", "3"],
-            ),
-            (
-                "SELECT id FROM sales.orders WHERE id NOT IN (SELECT id FROM sales.orders WHERE id = 1)",
-                &["3"],
-            ),
-            (
-                "SELECT name FROM sales.orders ORDER BY x DESC LIMIT 1",
-                &["c"],
-            ),
-        ] {
-            match ana.query(sql).await {
-                Ok(batches) => assert_eq!(
-                    crate::support::cells(&batches),
-                    expected,
-                    "{stored:?}: {sql}"
-                ),
-                Err(status) => panic!("{stored:?}: {sql}: {status}"),
-            }
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_null_in_a_required_column_of_a_visible_row_is_a_source_error() {
-    for stored in [Stored::Parquet, Stored::Csv, Stored::Json] {
-        let mesh = incomplete(stored, EVERYTHING);
-        let server = TestServer::start(&mesh).await;
-        let ana = server.client("ana", "pw").await;
-        for column in ["*", "id", "x", "name"] {
-            let status = ana
-                .fails(&format!("SELECT {column} FROM sales.orders"))
-                .await;
-            assert_eq!(
-                status.code(),
-                Code::FailedPrecondition,
-                "{stored:?}: {column}: {status}"
-            );
-            let message = status.message();
-            assert!(
-                message.starts_with("data source of `sales.orders` failed, ref "),
-                "{message}"
-            );
-            assert_reference(&mesh, &status);
-        }
-        // What does not read it does not fail.
-        assert_eq!(
-            ana.rows("SELECT region FROM sales.orders ORDER BY 1").await,
-            ["EU", "EU", "US"],
-            "{stored:?}"
-        );
-        assert_alive(&ana).await;
-    }
-}
-
-/// A visible NaN, and hidden rows of several values stored beside it: what is
-/// seen of the one never depends on the others.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_visible_nan_is_there_whatever_lies_hidden_beside_it() {
-    const BY_REGION: &str = EUROPE;
-    const BY_VALUE: &str =
-        "- {name: it, to: [everyone], on: orders, columns: '*', rows: 'x > 1.0'}";
-    const BOTH: &str = "- {name: it, to: [everyone], on: orders, columns: '*', rows: \"x > 1.0 AND region = 'EU'\"}";
-    for (grants, queries) in [
-        (
-            BY_REGION,
-            [
-                (
-                    "SELECT id, x FROM sales.orders ORDER BY id",
-                    &["1|NaN", "3|0.5"] as &[&str],
-                ),
-                ("SELECT id FROM sales.orders WHERE x > 1", &["1"]),
-                ("SELECT id FROM sales.orders WHERE x <= 1", &["3"]),
-                ("SELECT id FROM sales.orders WHERE x <> 0.5", &["1"]),
-                (
-                    "SELECT id FROM sales.orders WHERE x BETWEEN 1 AND 'NaN'::double",
-                    &["1"],
-                ),
-                ("SELECT max(x), count(x) FROM sales.orders", &["NaN|2"]),
-                (
-                    "SELECT id FROM sales.orders ORDER BY x DESC LIMIT 1",
-                    &["1"],
-                ),
-                (
-                    "SELECT id FROM sales.orders WHERE x = 'NaN'::double",
-                    &["1"],
-                ),
-            ],
-        ),
-        (
-            BY_VALUE,
-            [(
-                "SELECT id FROM sales.orders WHERE region = 'EU' ORDER BY id",
-                &["1"],
-            ); 8],
-        ),
-        (
-            BOTH,
-            [("SELECT id FROM sales.orders ORDER BY id", &["1"]); 8],
-        ),
-    ] {
-        for hidden in [-5.0, 0.5, 5.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            for stored in [Stored::Parquet, Stored::Csv] {
-                let mesh = mesh(stored, grants, COLUMNS);
-                // Row groups of two: the NaN shares one with a hidden row.
-                let rows = batch([
-                    ("id", ints([1, 2, 3, 4])),
-                    ("region", texts(["EU", "US", "EU", "US"])),
-                    ("x", floats([f64::NAN, hidden, 0.5, hidden])),
-                ]);
-                stored.write(&mesh, "sales", "orders", "all", &rows);
-                let server = TestServer::start(&mesh).await;
-                let ana = server.client("ana", "pw").await;
-                for (sql, expected) in queries {
-                    assert_eq!(
-                        ana.rows(sql).await,
-                        expected,
-                        "{stored:?} {hidden} {grants}: {sql}"
-                    );
-                }
-            }
-        }
     }
 }

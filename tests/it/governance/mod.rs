@@ -8,6 +8,7 @@ mod explain;
 mod identity;
 mod masks;
 mod names;
+mod odd_values;
 mod reload;
 mod tables;
 mod until;

@@ -81,10 +81,7 @@ impl TestServer {
         .expect("the server binds");
         let address = server.local_addr();
         let (shutdown, stopped) = oneshot::channel();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the handle is kept and aborted on drop"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "dropping the server ends it")]
         let serving = tokio::spawn(server.serve(async {
             // A dropped sender is a stop as well.
             let _ = stopped.await;

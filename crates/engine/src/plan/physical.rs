@@ -4,10 +4,21 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::datatypes::{Schema, SchemaRef},
-    common::config::ConfigNonZeroUsize,
+    common::{
+        config::ConfigNonZeroUsize,
+        tree_node::{Transformed, TreeNode},
+    },
     execution::{TaskContext, context::SessionState},
     logical_expr::LogicalPlan,
-    physical_plan::ExecutionPlan,
+    physical_plan::{
+        ExecutionPlan,
+        coop::CooperativeExec,
+        joins::{
+            CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec,
+            SortMergeJoinExec,
+        },
+        unnest::UnnestExec,
+    },
 };
 
 use super::shape::{capped_calls, constant_bytes};
@@ -65,10 +76,32 @@ pub(super) async fn physical_query(
         ));
     }
     Ok(PhysicalQuery {
-        plan,
+        plan: yielding(plan)?,
         context: state.task_ctx(),
         capped_calls,
     })
+}
+
+/// Lets operators that make many rows of few give way.
+///
+/// The engine's own rule does so at the leaves. A cross join can turn one batch
+/// of a leaf into hours of output, and until the next one it would hold its
+/// thread: others would wait, and a cancellation would not be heard.
+fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let wrapped = plan.transform_up(|node| {
+        let multiplies = node.is::<CrossJoinExec>()
+            || node.is::<NestedLoopJoinExec>()
+            || node.is::<HashJoinExec>()
+            || node.is::<SortMergeJoinExec>()
+            || node.is::<PiecewiseMergeJoinExec>()
+            || node.is::<UnnestExec>();
+        Ok(if multiplies {
+            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+        } else {
+            Transformed::no(node)
+        })
+    });
+    Ok(wrapped.map_err(classify)?.data)
 }
 
 async fn plan_and_verify(

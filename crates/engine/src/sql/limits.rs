@@ -61,6 +61,8 @@ struct Shape {
     level: Level,
     /// Operators of the current pieces of all enclosing levels.
     chain: usize,
+    /// The last word was `INTERVAL`.
+    after_interval: bool,
 }
 
 /// One pair of parentheses.
@@ -87,6 +89,12 @@ impl Shape {
                 "the statement has more than {MOST_TOKENS} words and symbols"
             ));
         }
+        let interval = matches!(token, Token::Word(word) if word.keyword == Keyword::INTERVAL);
+        // The parser calls itself for each and does not count it.
+        if interval && self.after_interval {
+            return Err("`INTERVAL` takes a value, not another `INTERVAL`".to_owned());
+        }
+        self.after_interval = interval;
         match token {
             Token::LParen | Token::LBracket | Token::LBrace => self.open()?,
             Token::RParen | Token::RBracket | Token::RBrace => self.close(),
@@ -234,6 +242,10 @@ mod tests {
             (
                 format!("SELECT {}1", repeated("[", 5000)),
                 "nests more than 100 parentheses",
+            ),
+            (
+                format!("SELECT {}'1'", repeated("INTERVAL ", 3000)),
+                "not another `INTERVAL`",
             ),
             (
                 format!("SELECT 1{}", repeated("+1", 10_000)),

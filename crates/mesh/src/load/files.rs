@@ -52,11 +52,12 @@ impl Files {
     /// Reads a manifest, or says why not.
     pub(crate) fn read(&mut self, path: &Path) -> Result<String, Unreadable> {
         self.0.insert(path.to_owned());
-        let file = fs::File::open(path).map_err(|error| Unreadable::io(&error))?;
-        let metadata = file.metadata().map_err(|error| Unreadable::io(&error))?;
+        // Before it is opened: opening a pipe waits for its writer.
+        let metadata = fs::metadata(path).map_err(|error| Unreadable::io(&error))?;
         if !metadata.is_file() {
             return Err(Unreadable::new("unreadable-file", "is not a file"));
         }
+        let file = fs::File::open(path).map_err(|error| Unreadable::io(&error))?;
         let mut bytes = Vec::new();
         file.take(MAX_MANIFEST_BYTES + 1)
             .read_to_end(&mut bytes)
