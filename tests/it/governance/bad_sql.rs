@@ -210,3 +210,31 @@ async fn mistakes_are_told_with_their_place() {
         assert_alive(&ana).await;
     }
 }
+
+/// A join that makes a million batches of one must give way: others are served
+/// while it runs, and it ends with its client.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cross_join_starves_nobody_and_ends_with_its_client() {
+    let mesh = mesh();
+    let server = TestServer::start(&mesh).await;
+    let ana = server.client("ana", "pw").await;
+    let endless =
+        "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    let running: Vec<_> = (0..4)
+        .map(|_| {
+            let ana = ana.clone();
+            Box::pin(async move { ana.query(endless).await })
+        })
+        .collect();
+    let served = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::timeout(SOON / 3, ana.query("SELECT 1")).await
+    };
+    tokio::select! {
+        _ = futures::future::select_all(running) => panic!("the cross join is meant to be endless"),
+        answer = served => assert!(answer.expect("others are served").is_ok()),
+    }
+    // The clients are gone with their streams.
+    let answer = tokio::time::timeout(SOON / 6, ana.query("SELECT 1")).await;
+    assert!(answer.expect("the work has ended").is_ok());
+}

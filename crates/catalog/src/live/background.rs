@@ -48,17 +48,15 @@ async fn watch_manifests(live: Weak<LiveMesh>) {
     let mut loaded = Instant::now();
     loop {
         let Some(mesh) = live.upgrade() else { return };
-        let (files, may_heal, missed) = {
+        let (files, may_heal) = {
             let known = mesh.known.lock().await;
-            // At first: what changed since the mesh was opened.
-            (
-                known.files.clone(),
-                known.may_heal(),
-                seen.is_none() && known.is_outdated(),
-            )
+            (known.files.clone(), known.may_heal())
         };
         watch.follow(&files);
         let looks = looks_of(&files).await;
+        // At first: what changed since the mesh was opened. Asked after the
+        // look, or a change between the two would count as seen.
+        let missed = seen.is_none() && mesh.known.lock().await.is_outdated();
         let changed = missed || seen.as_ref().is_some_and(|seen| *seen != looks);
         let again = may_heal && loaded.elapsed() >= mesh.config.refresh;
         if changed || again {
