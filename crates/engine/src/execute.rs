@@ -22,7 +22,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 use weft_policy::PrincipalId;
 
@@ -45,10 +45,16 @@ pub struct RunningQuery {
     schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch>>,
     cancel: CancellationToken,
+    cut_off: CutOff,
     ended: bool,
+    stop: Option<DropGuard>,
     _work: JoinSet<()>,
     _registered: Registered,
 }
+
+/// The reader's own view of the end of its patience: work that is deep in an
+/// operator may hear of it late.
+type CutOff = Pin<Box<dyn Future<Output = Error> + Send>>;
 
 /// Stops a running query from elsewhere.
 #[derive(Debug, Clone)]
@@ -74,11 +80,13 @@ impl RunningQuery {
         let registered = shared
             .running
             .register(query_id, session.principal().id(), &cancel);
+        let (timeout, started) = (session.statement_timeout(), Instant::now());
+        let stop = physical.stop.clone();
         let work = Work {
             query_id,
             principal: session.principal().id().clone(),
-            timeout: session.statement_timeout(),
-            started: Instant::now(),
+            timeout,
+            started,
             cancel: cancel.clone(),
             declared: Declared::new(&schema),
             sender,
@@ -91,8 +99,10 @@ impl RunningQuery {
             query_id,
             schema,
             batches,
+            cut_off: Box::pin(cut_off(cancel.clone(), started + timeout, timeout)),
             cancel,
             ended: false,
+            stop: Some(stop.drop_guard()),
             _work: tasks,
             _registered: registered,
         })
@@ -120,9 +130,22 @@ impl Stream for RunningQuery {
         if self.ended {
             return Poll::Ready(None);
         }
-        let next = std::task::ready!(self.batches.poll_recv(cx));
+        let next = match self.batches.poll_recv(cx) {
+            Poll::Ready(next) => next,
+            Poll::Pending => Some(Err(std::task::ready!(self.cut_off.poll_unpin(cx)))),
+        };
         self.ended = !matches!(next, Some(Ok(_)));
+        if self.ended {
+            self.stop = None;
+        }
         Poll::Ready(next)
+    }
+}
+
+async fn cut_off(cancel: CancellationToken, deadline: Instant, timeout: Duration) -> Error {
+    match timeout_at(deadline, cancel.cancelled()).await {
+        Ok(()) => Error::Cancelled,
+        Err(_) => Error::DeadlineExceeded(timeout),
     }
 }
 
@@ -150,6 +173,7 @@ struct Work {
 impl Work {
     async fn run(self, physical: PhysicalQuery) {
         let mut rows = 0_usize;
+        let stop = physical.stop.clone();
         let ended = {
             let pull = AssertUnwindSafe(self.pull(physical, &mut rows)).catch_unwind();
             let deadline = self.started + self.timeout;
@@ -163,6 +187,8 @@ impl Work {
                 },
             }
         };
+        // Operators may be at work on other threads.
+        stop.cancel();
         let Self {
             query_id,
             principal,

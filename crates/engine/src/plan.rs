@@ -4,6 +4,7 @@ mod parameters;
 mod physical;
 mod shape;
 mod weight;
+mod yielding;
 
 use std::{fmt, sync::Arc};
 

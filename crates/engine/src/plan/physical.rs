@@ -4,24 +4,17 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::datatypes::{Schema, SchemaRef},
-    common::{
-        config::ConfigNonZeroUsize,
-        tree_node::{Transformed, TreeNode},
-    },
+    common::config::ConfigNonZeroUsize,
     execution::{TaskContext, context::SessionState},
     logical_expr::LogicalPlan,
-    physical_plan::{
-        ExecutionPlan,
-        coop::CooperativeExec,
-        joins::{
-            CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec,
-            SortMergeJoinExec,
-        },
-        unnest::UnnestExec,
-    },
+    physical_plan::ExecutionPlan,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::shape::{capped_calls, constant_bytes};
+use super::{
+    shape::{capped_calls, constant_bytes},
+    yielding::yielding,
+};
 use crate::{
     error::{Error, Result, classify},
     explain,
@@ -35,6 +28,8 @@ pub(crate) struct PhysicalQuery {
     pub(crate) context: Arc<TaskContext>,
     /// How many calls of capped functions share a batch.
     pub(crate) capped_calls: usize,
+    /// Cancelled when nobody waits for the rows: operators look at it.
+    pub(crate) stop: CancellationToken,
 }
 
 /// The schema of `plan` when the types of its expressions are settled.
@@ -75,33 +70,13 @@ pub(super) async fn physical_query(
             &"the plan returns other columns than were declared",
         ));
     }
+    let stop = CancellationToken::new();
     Ok(PhysicalQuery {
-        plan: yielding(plan)?,
+        plan: yielding(plan, &stop).map_err(classify)?,
         context: state.task_ctx(),
         capped_calls,
+        stop,
     })
-}
-
-/// Lets operators that make many rows of few give way.
-///
-/// The engine's own rule does so at the leaves. A cross join can turn one batch
-/// of a leaf into hours of output, and until the next one it would hold its
-/// thread: others would wait, and a cancellation would not be heard.
-fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let wrapped = plan.transform_up(|node| {
-        let multiplies = node.is::<CrossJoinExec>()
-            || node.is::<NestedLoopJoinExec>()
-            || node.is::<HashJoinExec>()
-            || node.is::<SortMergeJoinExec>()
-            || node.is::<PiecewiseMergeJoinExec>()
-            || node.is::<UnnestExec>();
-        Ok(if multiplies {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
-        } else {
-            Transformed::no(node)
-        })
-    });
-    Ok(wrapped.map_err(classify)?.data)
 }
 
 async fn plan_and_verify(

@@ -9,12 +9,17 @@ use weft_policy::PrincipalId;
 use super::mesh::Mesh;
 use crate::{EngineConfig, Error, SessionOptions};
 
-const ENDLESS: [&str; 4] = [
+const ENDLESS: [&str; 5] = [
+    FRUITLESS,
     "WITH RECURSIVE n AS (SELECT 1 AS x UNION ALL SELECT x + 1 - 1 FROM n) SELECT sum(x) FROM n",
     "SELECT count(*) FROM generate_series(1, 10000000) a(x), generate_series(1, 10000000) b(y) WHERE x + y < 0",
     "SELECT sum(x * y) FROM generate_series(1, 10000000) a(x) CROSS JOIN generate_series(1, 10000000) b(y)",
     "SELECT a.x FROM generate_series(1, 10000000) a(x) CROSS JOIN generate_series(1, 10000000) b(y)",
 ];
+
+/// A hash join on one key, all of whose pairs its condition refuses.
+const FRUITLESS: &str = "SELECT count(*) FROM (SELECT value AS x, value / value AS k FROM generate_series(1, 1000000)) a \
+     JOIN (SELECT value AS y, value / value AS k FROM generate_series(1, 1000000)) b ON a.k = b.k AND a.x + b.y < 0";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeout_ends_an_endless_query() {
@@ -80,7 +85,7 @@ async fn a_handle_cancels_too() {
     let mesh = Mesh::open().await;
     let mut query = mesh
         .session()
-        .plan(ENDLESS[0])
+        .plan(ENDLESS[1])
         .await
         .unwrap()
         .execute()
@@ -115,6 +120,21 @@ async fn a_dropped_stream_stops_the_work() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Joins whose conditions let nothing through have no output to give way at.
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_joins_leave_the_threads_to_others() {
+    let mesh = Mesh::open().await;
+    let mut endless = Vec::new();
+    for sql in [ENDLESS[2], FRUITLESS].repeat(4) {
+        let planned = mesh.session().plan(sql).await.unwrap();
+        endless.push(planned.execute().await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let rows = mesh.rows("SELECT count(*) FROM sales.orders");
+    let rows = tokio::time::timeout(Duration::from_secs(30), rows).await;
+    assert_eq!(rows.expect("the threads are held").unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
