@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result, classify, with_references},
     execute::RunningQuery,
     functions::Caps,
-    session::GovernedSession,
+    session::{GovernedSession, described},
     sql,
 };
 
@@ -198,6 +198,7 @@ async fn plan_statement(
             )
         })?;
     read_only(&logical)?;
+    let logical = in_described_types(logical);
     shape::check(&logical)?;
     weight::check(&logical)?;
     let (logical, parameters) = Parameters::infer(logical, parsed.parameters)?;
@@ -233,6 +234,15 @@ fn read_only(plan: &LogicalPlan) -> Result<()> {
         .with_allow_dml(false)
         .with_allow_statements(false);
     options.verify_plan(plan).map_err(|_| Error::ReadOnly)
+}
+
+/// `DESCRIBE` prints a schema as it finds it.
+fn in_described_types(plan: LogicalPlan) -> LogicalPlan {
+    let LogicalPlan::DescribeTable(mut describe) = plan else {
+        return plan;
+    };
+    describe.schema = described(&describe.schema);
+    LogicalPlan::DescribeTable(describe)
 }
 
 /// A value whose parts are nested so deeply that dropping it takes a deep stack.

@@ -2,6 +2,7 @@
 //! depends on.
 
 mod catalogs;
+mod described;
 mod information_schema;
 mod interruptible;
 mod object_stores;
@@ -36,7 +37,9 @@ use crate::{
     plan::PlannedQuery,
 };
 
-pub(crate) use self::{information_schema::INFORMATION_SCHEMA, object_stores::NoObjectStores};
+pub(crate) use self::{
+    described::described, information_schema::INFORMATION_SCHEMA, object_stores::NoObjectStores,
+};
 
 /// A principal's view of the mesh, for one statement or metadata call.
 #[derive(Clone)]

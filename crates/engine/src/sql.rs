@@ -7,6 +7,7 @@
 
 mod allow;
 mod expansion;
+mod from_first;
 mod limits;
 mod placeholders;
 mod show;
@@ -57,14 +58,21 @@ pub(crate) fn parse(sql: &str, catalog: &str) -> Result<AllowedStatement> {
         .with_recursion_limit(limits::PARSER_RECURSION)
         .build()
         .map_err(classify)?;
-    let mut statements = parser.parse_statements().map_err(classify)?;
+    let mut statements = parser.parse_statements().map_err(|error| match error {
+        // The one configuration that a statement may hold.
+        DataFusionError::Configuration(_) => Error::invalid(
+            "`EXPLAIN` has no such format; there are `indent`, `tree`, `pgjson` and `graphviz`",
+        ),
+        other => classify(other),
+    })?;
     let Some(statement) = statements.pop_front() else {
         return Err(Error::invalid("there is no statement"));
     };
     if !statements.is_empty() {
         return Err(Error::invalid("one statement at a time, please"));
     }
-    let statement = allow::check(statement, catalog)?;
+    let mut statement = allow::check(statement, catalog)?;
+    from_first::select_all(&mut statement);
     expansion::check(&statement)?;
     Ok(AllowedStatement {
         statement,

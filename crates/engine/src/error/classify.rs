@@ -153,6 +153,8 @@ fn external_shared(
         arrow_shared(inner, position)
     } else if let Some(source) = error.downcast_ref::<SourceError>() {
         unavailable(source)
+    } else if let Some(text) = regular_expression(&error.to_string()) {
+        Error::invalid_at(text, position)
     } else {
         Error::internal(error)
     }
@@ -191,6 +193,15 @@ fn arrow_shared(error: &ArrowError, position: Option<(u64, u64)>) -> Error {
         | ArrowError::ParquetError(_)
         | ArrowError::CDataInterface(_) => Error::internal(error),
     }
+}
+
+/// The planner's parser of regular expressions and the one that runs them have
+/// errors of two crates and one text: an arrow under the place, then the cause.
+fn regular_expression(text: &str) -> Option<String> {
+    let drawn = text.strip_prefix("regex parse error:")?;
+    let cause = drawn.lines().last()?;
+    let cause = cause.strip_prefix("error: ").unwrap_or(cause);
+    Some(format!("the regular expression is not valid: {cause}"))
 }
 
 /// The engine's text for a subquery that it cannot unnest prints the plan.

@@ -15,15 +15,19 @@ use datafusion::{
         CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider,
         TableFunction, TableProvider, information_schema::InformationSchemaProvider,
     },
-    datasource::MemTable,
+    datasource::{MemTable, empty::EmptyTable},
     error::Result,
 };
+
+use super::described::DescribedCatalog;
 
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 const TABLES: &str = "tables";
+/// There are none: the engine's own would list the tables.
+const VIEWS: &str = "views";
 /// What the engine's own provider answers for us.
-const DELEGATED: [&str; 5] = ["columns", "parameters", "routines", "schemata", "views"];
+const DELEGATED: [&str; 4] = ["columns", "parameters", "routines", "schemata"];
 
 #[derive(Debug)]
 pub(crate) struct InformationSchema {
@@ -39,7 +43,8 @@ impl InformationSchema {
         table_functions: &HashMap<String, Arc<TableFunction>>,
     ) -> Self {
         let list = MemoryCatalogProviderList::new();
-        list.register_catalog(catalog_name.to_owned(), Arc::clone(&governed));
+        let described = DescribedCatalog(Arc::clone(&governed));
+        list.register_catalog(catalog_name.to_owned(), Arc::new(described));
         let provider = InformationSchemaProvider::new(Arc::new(list))
             .with_table_functions(table_functions.clone());
         Self {
@@ -98,7 +103,7 @@ impl SchemaProvider for InformationSchema {
     fn table_names(&self) -> Vec<String> {
         DELEGATED
             .into_iter()
-            .chain([TABLES])
+            .chain([TABLES, VIEWS])
             .map(str::to_owned)
             .collect()
     }
@@ -106,12 +111,19 @@ impl SchemaProvider for InformationSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         match name {
             TABLES => Ok(Some(Arc::new(self.tables()?))),
+            VIEWS => Ok(Some(Arc::new(views()))),
             name if DELEGATED.contains(&name) => self.provider.table(name).await,
             _ => Ok(None),
         }
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        name == TABLES || DELEGATED.contains(&name)
+        name == TABLES || name == VIEWS || DELEGATED.contains(&name)
     }
+}
+
+fn views() -> EmptyTable {
+    let names = ["table_catalog", "table_schema", "table_name", "definition"];
+    let fields = names.map(|name| Field::new(name, DataType::Utf8, name == "definition"));
+    EmptyTable::new(Arc::new(Schema::new(fields.to_vec())))
 }

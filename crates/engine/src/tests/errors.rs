@@ -103,6 +103,14 @@ async fn data_that_does_not_fit_is_an_argument_error() {
             "Cannot cast string 'EU'",
         ),
         (
+            "SELECT region ~ '(' FROM sales.orders",
+            "the regular expression is not valid: unclosed group",
+        ),
+        (
+            "SELECT regexp_like(region, '[') FROM sales.orders",
+            "unclosed character class",
+        ),
+        (
             "SELECT (SELECT value FROM generate_series(1, 3))",
             "more than one row",
         ),

@@ -53,6 +53,55 @@ async fn queries_of_names_and_data_are_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_select_list_may_be_left_out() {
+    let mesh = Mesh::open().await;
+    let all = ["1|EU|10", "3|EU|30"];
+    assert_eq!(
+        mesh.rows("FROM sales.orders ORDER BY id").await.unwrap(),
+        all
+    );
+    let pipe = mesh.rows("FROM sales.orders |> WHERE id > 1").await;
+    assert_eq!(pipe.unwrap(), [all[1]]);
+    let inner = mesh
+        .rows("SELECT count(*), min(id) FROM (FROM sales.orders)")
+        .await;
+    assert_eq!(inner.unwrap(), ["2|1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_described_in_the_types_of_clients() {
+    let mesh = Mesh::open().await;
+    let described = ["id|Int64|NO", "region|Utf8|YES", "amount|Utf8|YES"];
+    for sql in [
+        "DESCRIBE sales.orders",
+        "DESCRIBE SELECT * FROM sales.orders",
+        "SELECT column_name, data_type, is_nullable FROM information_schema.columns \
+         WHERE table_schema = 'sales' ORDER BY ordinal_position",
+    ] {
+        assert_eq!(mesh.rows(sql).await.unwrap(), described, "{sql}");
+    }
+    let views = mesh.rows("SELECT * FROM information_schema.views").await;
+    assert!(views.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_takes_the_formats_that_there_are() {
+    let mesh = Mesh::open().await;
+    for sql in [
+        "EXPLAIN (FORMAT JSON) SELECT 1",
+        "EXPLAIN FORMAT yaml SELECT 1",
+    ] {
+        assert_eq!(
+            mesh.error(sql).await,
+            Error::invalid(
+                "`EXPLAIN` has no such format; there are `indent`, `tree`, `pgjson` and `graphviz`"
+            ),
+            "{sql}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_writes_is_read_only() {
     let mesh = Mesh::open().await;
     for sql in [
