@@ -12,7 +12,7 @@ use datafusion::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    shape::{capped_calls, constant_bytes},
+    shape::{capped_calls, check_sketches, constant_bytes},
     yielding::yielding,
 };
 use crate::{
@@ -57,6 +57,7 @@ pub(super) async fn physical_query(
 ) -> Result<PhysicalQuery> {
     let optimized = state.optimize(logical).map_err(classify)?;
     let inner = explain::explained(&optimized);
+    check_sketches(inner)?;
     let capped_calls = capped_calls(inner)?;
     fit_batches(state, constant_bytes(inner)?);
     let plan = plan_and_verify(state, session, inner).await?;

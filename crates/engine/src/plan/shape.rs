@@ -2,7 +2,7 @@
 
 use datafusion::{
     common::tree_node::{TreeNode, TreeNodeRecursion},
-    logical_expr::{Expr, LogicalPlan},
+    logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition},
 };
 
 use crate::error::{Error, Result, classify};
@@ -37,6 +37,58 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Refuses a sketch of quantiles for which a client asks too much room: all of
+/// it is taken at once, and a failed allocation ends the process.
+pub(super) fn check_sketches(plan: &LogicalPlan) -> Result<()> {
+    const MOST_CENTROIDS: i128 = 10_000;
+    let mut too_many = None;
+    each_expression(plan, &mut |expr| {
+        if let Some((name, centroids)) = centroids(expr) {
+            let few = literal_integer(centroids).is_some_and(|count| count <= MOST_CENTROIDS);
+            if !few {
+                too_many = Some(name.to_owned());
+            }
+        }
+    })?;
+    match too_many {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!(
+            "`{name}` takes a number of centroids up to {MOST_CENTROIDS}, written as a number"
+        ))),
+    }
+}
+
+/// The function's name and its last argument, where that is the centroids.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only aggregates are looked at"
+)]
+fn centroids(expr: &Expr) -> Option<(&str, &Expr)> {
+    let (name, arguments) = match expr {
+        Expr::AggregateFunction(call) => (call.func.name(), &call.params.args),
+        Expr::WindowFunction(call) => match &call.fun {
+            WindowFunctionDefinition::AggregateUDF(function) => {
+                (function.name(), &call.params.args)
+            }
+            WindowFunctionDefinition::WindowUDF(_) => return None,
+        },
+        _ => return None,
+    };
+    let position = match name {
+        "approx_percentile_cont" => 2,
+        "approx_percentile_cont_with_weight" => 3,
+        _ => return None,
+    };
+    Some((name, arguments.get(position)?))
+}
+
+fn literal_integer(expr: &Expr) -> Option<i128> {
+    let Expr::Literal(value, _) = expr else {
+        return None;
+    };
+    value.to_string().parse().ok()
 }
 
 /// Whether the statement ends in an `ORDER BY`.

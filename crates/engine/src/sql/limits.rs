@@ -23,6 +23,12 @@ const LONGEST_CHAIN: usize = 4_000;
 const MOST_SET_OPERATIONS: usize = 500;
 /// `JOIN`, and commas of a `FROM`.
 const MOST_JOINS: usize = 100;
+/// `|>`, each a step of the plan above the one before.
+const MOST_PIPES: usize = 200;
+/// Brackets one behind another: `a[1][1]…`, and `INT[][]…`, a type so deep.
+const MOST_BRACKETS: usize = 32;
+/// Parentheses in the text of a type, as `arrow_cast` takes it.
+const DEEPEST_TYPE: usize = 32;
 
 /// What the parser may call itself. One parenthesis costs it up to three.
 pub(super) const PARSER_RECURSION: usize = 4 * DEEPEST;
@@ -47,7 +53,32 @@ pub(super) fn check_tokens(tokens: &[TokenWithSpan]) -> Result<()> {
             return Err(Error::invalid_at(refused, Some((start.line, start.column))));
         }
     }
-    Ok(())
+    check_types(tokens)
+}
+
+/// `arrow_cast(x, 'List(List(…))')`: the engine's parser of such a text calls
+/// itself for each parenthesis.
+fn check_types(tokens: &[TokenWithSpan]) -> Result<()> {
+    let casts = tokens.iter().any(|token| {
+        matches!(&token.token, Token::Word(word)
+            if ["arrow_cast", "arrow_try_cast"].contains(&word.value.to_lowercase().as_str()))
+    });
+    if !casts {
+        return Ok(());
+    }
+    let deep = tokens
+        .iter()
+        .find(|token| token.token.to_string().matches(['(', '<']).count() > DEEPEST_TYPE);
+    match deep {
+        None => Ok(()),
+        Some(token) => {
+            let start = token.span.start;
+            Err(Error::invalid_at(
+                format!("the text beside `arrow_cast` has more than {DEEPEST_TYPE} parentheses"),
+                Some((start.line, start.column)),
+            ))
+        }
+    }
 }
 
 /// An upper bound of the depth of a tree, kept while its tokens go by.
@@ -63,6 +94,10 @@ struct Shape {
     chain: usize,
     /// The last word was `INTERVAL`.
     after_interval: bool,
+    pipes: usize,
+    /// Brackets one behind another, up to here.
+    brackets: usize,
+    after_bracket: bool,
 }
 
 /// One pair of parentheses.
@@ -95,7 +130,19 @@ impl Shape {
             return Err("`INTERVAL` takes a value, not another `INTERVAL`".to_owned());
         }
         self.after_interval = interval;
+        if *token == Token::LBracket {
+            self.brackets = if self.after_bracket {
+                self.brackets + 1
+            } else {
+                1
+            };
+        }
+        self.after_bracket = *token == Token::RBracket;
         match token {
+            Token::VerticalBarRightAngleBracket => {
+                self.pipes += 1;
+                self.operator();
+            }
             Token::LParen | Token::LBracket | Token::LBrace => self.open()?,
             Token::RParen | Token::RBracket | Token::RBrace => self.close(),
             Token::Comma => self.comma(),
@@ -122,6 +169,14 @@ impl Shape {
         }
         if self.joins > MOST_JOINS {
             return Err(format!("the statement has more than {MOST_JOINS} joins"));
+        }
+        if self.pipes > MOST_PIPES {
+            return Err(format!("the statement has more than {MOST_PIPES} pipes"));
+        }
+        if self.brackets > MOST_BRACKETS {
+            return Err(format!(
+                "the statement has more than {MOST_BRACKETS} brackets one behind another"
+            ));
         }
         Ok(())
     }
@@ -257,7 +312,7 @@ mod tests {
             ),
             (
                 format!("SELECT x{}", repeated("[1]", 10_000)),
-                "chains more than",
+                "brackets one behind another",
             ),
             (
                 format!("SELECT x{}", repeated(".y", 10_000)),

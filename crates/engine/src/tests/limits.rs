@@ -52,6 +52,46 @@ async fn size_and_nesting_are_limited() {
     assert_eq!(mesh.rows("SELECT 1").await.unwrap(), ["1"]);
 }
 
+/// Each of these overflowed a stack or took more memory than there is, which
+/// ends the process for everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn types_pipes_and_sketches_are_limited() {
+    let mesh = Mesh::open().await;
+    let list = format!("{}Int32{}", "List(".repeat(10_000), ")".repeat(10_000));
+    for cast in ["arrow_cast", "ARROW_TRY_CAST", "\"arrow_cast\""] {
+        let sql = format!("SELECT {cast}(NULL, '{list}'), 1 AS a_column_with_a_long_name");
+        refused(&mesh, &sql, "more than 32 parentheses").await;
+    }
+    let array = format!("SELECT CAST(NULL AS INT{})", "[]".repeat(3_900));
+    refused(&mesh, &array, "more than 32 brackets").await;
+    let pipes = format!("SELECT 1 x{}", " |> WHERE true".repeat(3_900));
+    refused(&mesh, &pipes, "more than 200 pipes").await;
+    for call in [
+        "approx_percentile_cont(x, 0.5, 1000000000000)",
+        "approx_percentile_cont(x, 0.5, 1000000 * 1000000)",
+        "approx_percentile_cont(1000000000000) WITHIN GROUP (ORDER BY x)",
+        "approx_percentile_cont(0.5, 1000000000000) WITHIN GROUP (ORDER BY x)",
+        "approx_percentile_cont(x, 0.5, 1000000000000) OVER ()",
+        "approx_percentile_cont_with_weight(x, 1, 0.5, 1000000000000)",
+        "approx_percentile_cont_with_weight(1, 0.5, 1000000000000) WITHIN GROUP (ORDER BY x)",
+    ] {
+        let sql = format!("SELECT {call} FROM generate_series(1, 10) AS a_long_name_of_a_table(x)");
+        let error = mesh.error(&sql).await;
+        assert!(
+            matches!(error, Error::InvalidArgument { .. }),
+            "{sql}: {error}"
+        );
+    }
+    let sql = "SELECT approx_percentile_cont(x, 0.5, 200) FROM generate_series(1, 9) t(x)";
+    assert_eq!(mesh.rows(sql).await.unwrap(), ["5.0"]);
+    assert_eq!(
+        mesh.rows("SELECT arrow_cast(1, 'List(Int32)')")
+            .await
+            .unwrap(),
+        ["[1]"]
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn common_table_expressions_do_not_multiply() {
     let mesh = Mesh::open().await;
