@@ -8,7 +8,7 @@ use clap::Args;
 use weft_mesh::{Fault, LoadReport};
 use weft_policy::DomainPolicy;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -36,13 +36,24 @@ pub(crate) struct CheckArgs {
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
     let report = weft_mesh::load(&args.mesh);
     let faults = all_faults(&report);
-    for fault in &faults {
+    // A reader that leaves early does not make a mesh sound.
+    match print(&report, &faults) {
+        Ok(()) | Err(Error::OutputClosed) => {}
+        Err(other) => return Err(other),
+    }
+    Ok(match count(&faults) {
+        (0, _) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn print(report: &LoadReport, faults: &[Fault]) -> Result<()> {
+    for fault in faults {
         output::line(format_args!("{fault}\n"))?;
     }
-    let (errors, warnings) = count(&faults);
+    let (errors, warnings) = count(faults);
     if errors == 0 {
-        output::line(describe(&report, warnings))?;
-        return Ok(ExitCode::SUCCESS);
+        return output::line(describe(report, warnings));
     }
     let files = report.files.iter().filter(|path| path.is_file()).count();
     let mut parts = vec![plural(errors, "error")];
@@ -53,8 +64,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
         "{} in {}",
         parts.join(", "),
         plural(files, "file")
-    ))?;
-    Ok(ExitCode::FAILURE)
+    ))
 }
 
 /// The faults of loading and those of compiling the grants, in the order of the files.

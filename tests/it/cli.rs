@@ -150,6 +150,23 @@ impl Drop for Server {
     }
 }
 
+/// `weft check mesh.yaml | head -0` in a script must not pass a mesh with faults.
+#[test]
+fn check_fails_even_if_nobody_reads_the_faults() {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = folder.path().join("mesh.yaml");
+    fs::write(&mesh, "apiVersion: weft/v1\nkind: Mesh\n").unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = weft()
+        .args(["check", mesh.to_str().unwrap()])
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
 #[test]
 fn help_teaches_by_example() {
     let top = run(&["--help"]);

@@ -12,7 +12,7 @@ use datafusion::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    shape::{capped_calls, check_sketches, constant_bytes},
+    shape::{capped_calls, check_sketches, constant_bytes, repeats_built_values},
     yielding::yielding,
 };
 use crate::{
@@ -21,6 +21,10 @@ use crate::{
     session::GovernedSession,
     verify::verify,
 };
+
+/// What a list or text that a statement builds is taken to weigh: batches of
+/// 128 rows, so that the largest that a function may make are two gibibytes.
+const LARGE_VALUE: usize = 512 << 10;
 
 /// A plan that can be run, once: operators keep state.
 pub(crate) struct PhysicalQuery {
@@ -59,7 +63,12 @@ pub(super) async fn physical_query(
     let inner = explain::explained(&optimized);
     check_sketches(inner)?;
     let capped_calls = capped_calls(inner)?;
+    // A constant is copied for each row of a batch, so large constants make small
+    // batches.
     fit_batches(state, constant_bytes(inner)?);
+    if repeats_built_values(inner)? {
+        fit_batches(state, LARGE_VALUE);
+    }
     let plan = plan_and_verify(state, session, inner).await?;
     let plan = if let LogicalPlan::Explain(_) = optimized {
         explain::plan(state, &optimized).await?
@@ -100,11 +109,11 @@ async fn plan_and_verify(
     Ok(plan)
 }
 
-/// A constant is copied for each row of a batch, so large constants make small batches.
-fn fit_batches(state: &mut SessionState, constants: usize) {
+/// Makes batches small enough for `bytes` in each row.
+fn fit_batches(state: &mut SessionState, bytes: usize) {
     const ROOM: usize = 64 << 20;
     let execution = &mut state.config_mut().options_mut().execution;
-    let rows = (ROOM / constants.max(1)).clamp(1, execution.batch_size.get());
+    let rows = (ROOM / bytes.max(1)).clamp(1, execution.batch_size.get());
     if let Ok(rows) = ConfigNonZeroUsize::try_new(rows) {
         execution.batch_size = rows;
     }

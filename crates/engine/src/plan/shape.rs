@@ -2,6 +2,7 @@
 
 use datafusion::{
     common::tree_node::{TreeNode, TreeNodeRecursion},
+    error::DataFusionError,
     logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition},
 };
 
@@ -131,6 +132,49 @@ pub(super) fn capped_calls(plan: &LogicalPlan) -> Result<usize> {
         }
     })?;
     Ok(calls)
+}
+
+/// Whether a join may repeat values as large as a whole list or text that the
+/// statement has built below it: a batch of its output holds one for each row.
+pub(super) fn repeats_built_values(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Join(_) = node {
+            each_expression(node, &mut |expr| found |= builds(expr))
+                .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        }
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    })
+    .map_err(classify)?;
+    Ok(found)
+}
+
+/// Calls that make one large value of many or of nothing.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other expression calls a function"
+)]
+fn builds(expr: &Expr) -> bool {
+    const AGGREGATES: [&str; 2] = ["array_agg", "string_agg"];
+    const FUNCTIONS: [&str; 7] = [
+        "array_repeat",
+        "array_resize",
+        "generate_series",
+        "lpad",
+        "range",
+        "repeat",
+        "rpad",
+    ];
+    match expr {
+        Expr::AggregateFunction(call) => AGGREGATES.contains(&call.func.name()),
+        Expr::WindowFunction(call) => AGGREGATES.contains(&call.fun.name()),
+        Expr::ScalarFunction(call) => FUNCTIONS.contains(&call.func.name()),
+        _ => false,
+    }
 }
 
 fn each_expression(plan: &LogicalPlan, visit: &mut dyn FnMut(&Expr)) -> Result<()> {

@@ -137,6 +137,31 @@ async fn endless_joins_leave_the_threads_to_others() {
     assert_eq!(rows.expect("the threads are held").unwrap().len(), 1);
 }
 
+/// Each row of a batch held a copy of a list of eight megabytes: the allocation
+/// failed, which ends the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn joins_repeat_large_values_in_small_batches() {
+    let mesh = Mesh::open().await;
+    for sql in [
+        "SELECT count(*) FROM generate_series(1, 1000000) t(x), (SELECT range(0, 1000000) a) WHERE array_has(a, -x)",
+        "SELECT count(*) FROM generate_series(1, 1000000) t(x), (SELECT range(0, 1000000) a) WHERE a[x] = -1",
+        "SELECT count(*) FROM generate_series(1, 100000) t(x), \
+         (SELECT array_agg(v) a FROM generate_series(1, 1000000) g(v)) WHERE a[x] = -1",
+    ] {
+        let options = SessionOptions {
+            statement_timeout: Some(Duration::from_secs(2)),
+            ..Default::default()
+        };
+        let session = mesh.session_with(options).unwrap();
+        let mut query = session.plan(sql).await.unwrap().execute().await.unwrap();
+        match query.next().await {
+            Some(Ok(batch)) => assert_eq!(batch.num_rows(), 1),
+            Some(Err(error)) => assert!(matches!(error, Error::DeadlineExceeded(_)), "{error}"),
+            None => panic!("no end"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_is_limited_without_naming_others() {
     let mesh = Mesh::with(|config| EngineConfig {
