@@ -58,12 +58,15 @@ pub(crate) fn parse(sql: &str, catalog: &str) -> Result<AllowedStatement> {
         .with_recursion_limit(limits::PARSER_RECURSION)
         .build()
         .map_err(classify)?;
-    let mut statements = parser.parse_statements().map_err(|error| match error {
+    let mut statements = parser.parse_statements().map_err(|error| {
         // The one configuration that a statement may hold.
-        DataFusionError::Configuration(_) => Error::invalid(
-            "`EXPLAIN` has no such format; there are `indent`, `tree`, `pgjson` and `graphviz`",
-        ),
-        other => classify(other),
+        if let DataFusionError::Configuration(_) = error {
+            Error::invalid(
+                "`EXPLAIN` has no such format; there are `indent`, `tree`, `pgjson` and `graphviz`",
+            )
+        } else {
+            classify(error)
+        }
     })?;
     let Some(statement) = statements.pop_front() else {
         return Err(Error::invalid("there is no statement"));
