@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use chrono::Utc;
 use clap::Args;
 use weft_mesh::{Fault, LoadReport};
-use weft_policy::DomainPolicy;
+use weft_policy::{DomainPolicy, Guardrails};
 
 use crate::error::{Error, Result};
 use crate::output;
@@ -67,17 +67,24 @@ fn print(report: &LoadReport, faults: &[Fault]) -> Result<()> {
     ))
 }
 
-/// The faults of loading and those of compiling the grants, in the order of the files.
+/// The faults of loading and those of compiling grants and guardrails, in the order of the files.
 fn all_faults(report: &LoadReport) -> Vec<Fault> {
     let now = Utc::now();
     let mut faults = report.faults.clone();
-    for domain in report
+    let domains: Vec<_> = report
         .domains
         .iter()
         .filter_map(|load| load.domain.as_deref())
-    {
-        match DomainPolicy::compile(domain) {
+        .collect();
+    for domain in &domains {
+        match DomainPolicy::compile(domain, &domains) {
             Ok(policy) => faults.extend(policy.warnings(now)),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if let Some(mesh) = &report.mesh {
+        match Guardrails::compile(&mesh.guardrails, &domains) {
+            Ok(guardrails) => faults.extend(guardrails.warnings().iter().cloned()),
             Err(found) => faults.extend(found),
         }
     }
@@ -98,6 +105,7 @@ fn describe(report: &LoadReport, warnings: usize) -> String {
         .collect();
     let tables = domains.iter().map(|domain| domain.tables.len()).sum();
     let grants = domains.iter().map(|domain| domain.grants.len()).sum();
+    let guardrails = report.mesh.as_ref().map_or(0, |mesh| mesh.guardrails.len());
     let name = report
         .mesh
         .as_ref()
@@ -107,12 +115,15 @@ fn describe(report: &LoadReport, warnings: usize) -> String {
     } else {
         plural(warnings, "warning")
     };
-    format!(
-        "{name}: {}, {}, {}: {outcome}",
+    let mut counts = vec![
         plural(domains.len(), "domain"),
         plural(tables, "table"),
         plural(grants, "grant"),
-    )
+    ];
+    if guardrails > 0 {
+        counts.push(plural(guardrails, "guardrail"));
+    }
+    format!("{name}: {}: {outcome}", counts.join(", "))
 }
 
 fn plural(count: usize, noun: &str) -> String {

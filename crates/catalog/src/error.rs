@@ -117,27 +117,17 @@ pub(crate) fn redact(table: &TableId, error: DataFusionError) -> DataFusionError
             "no memory left while reading `{table}`"
         ));
     }
-    if SourceError::find(&error).is_some() {
-        return unwrapped(error);
+    if let Some(found) = SourceError::find(&error) {
+        // Without the context that operators put around it, and named as the
+        // table that is read: an entitlement's name is not for the reader.
+        return DataFusionError::External(Box::new(SourceError {
+            table: table.to_string(),
+            kind: found.kind,
+            reference: found.reference,
+        }));
     }
     let report = SourceError::report(table, classify(&error), &error);
     DataFusionError::External(Box::new(report))
-}
-
-/// A source error without the context that operators put around it.
-fn unwrapped(error: DataFusionError) -> DataFusionError {
-    match SourceError::find(&error) {
-        Some(SourceError {
-            table,
-            kind,
-            reference,
-        }) => DataFusionError::External(Box::new(SourceError {
-            table: table.clone(),
-            kind: *kind,
-            reference: *reference,
-        })),
-        None => error,
-    }
 }
 
 fn classify(error: &DataFusionError) -> SourceErrorKind {

@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
+use weft_mesh::Purpose;
+
 /// How the engine plans and runs; every field has a default.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -45,4 +47,6 @@ pub struct SessionOptions {
     pub timezone: Option<String>,
     /// At most the engine's own.
     pub statement_timeout: Option<Duration>,
+    /// What the data is for: grants and guardrails may ask.
+    pub purpose: Option<Purpose>,
 }

@@ -9,6 +9,7 @@
 mod bounds;
 mod capped;
 mod caps;
+mod cell_hidden;
 mod closed;
 mod concat_operator;
 mod constants;
@@ -22,5 +23,6 @@ pub use names::{FunctionNames, functions};
 
 pub(crate) use capped::is_capped;
 pub(crate) use caps::Caps;
+pub(crate) use cell_hidden::{USAGE as CELL_HIDDEN_USAGE, argument_of as argument_of_cell_hidden};
 pub(crate) use constants::SessionConstants;
 pub(crate) use registry::Registry;

@@ -1,5 +1,7 @@
 //! SQL and a session become a plan whose every source is sealed.
 
+mod cell_hidden;
+mod combination;
 mod parameters;
 mod physical;
 mod shape;
@@ -198,7 +200,8 @@ async fn plan_statement(
             )
         })?;
     read_only(&logical)?;
-    let logical = in_described_types(logical);
+    combination::refuse_forbidden(&logical, &session)?;
+    let logical = cell_hidden::with_hidden_flags(in_described_types(logical))?;
     shape::check(&logical)?;
     weight::check(&logical)?;
     let (logical, parameters) = Parameters::infer(logical, parsed.parameters)?;

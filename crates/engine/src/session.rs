@@ -26,7 +26,7 @@ use datafusion::{
 };
 use uuid::Uuid;
 use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, VisibleTable};
-use weft_policy::Principal;
+use weft_policy::{Principal, Viewer};
 
 use self::{catalogs::SessionCatalogs, interruptible::interruptible, time_zone::time_zone};
 use crate::{
@@ -46,9 +46,8 @@ pub(crate) use self::{
 pub struct GovernedSession {
     shared: Arc<Shared>,
     snapshot: Arc<MeshSnapshot>,
-    principal: Arc<Principal>,
+    viewer: Viewer,
     catalog: Arc<GovernedCatalog>,
-    now: DateTime<Utc>,
     /// No domain is called by an empty name: without a session schema an
     /// unqualified table is found nowhere.
     schema: String,
@@ -69,11 +68,13 @@ impl GovernedSession {
             schema,
             timezone,
             statement_timeout,
+            purpose,
         } = options;
+        let viewer = Viewer::new(principal, now).with_purpose(purpose);
         if let Some(other) = catalog.filter(|catalog| catalog != snapshot.mesh_name()) {
             return Err(Error::not_found("catalog", &other));
         }
-        let governed = Arc::new(GovernedCatalog::new(&snapshot, &principal, now));
+        let governed = Arc::new(GovernedCatalog::new(&snapshot, &viewer));
         if let Some(name) = &schema
             && name != INFORMATION_SCHEMA
             && governed.schema(name).is_none()
@@ -83,9 +84,8 @@ impl GovernedSession {
         let longest = shared.config.statement_timeout;
         Ok(Self {
             snapshot,
-            principal,
+            viewer,
             catalog: governed,
-            now,
             schema: schema.unwrap_or_default(),
             time_zone: time_zone(timezone.as_deref())?,
             statement_timeout: statement_timeout.map_or(longest, |asked| asked.min(longest)),
@@ -132,11 +132,11 @@ impl GovernedSession {
     }
 
     pub(crate) fn principal(&self) -> &Arc<Principal> {
-        &self.principal
+        &self.viewer.principal
     }
 
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.now
+    pub(crate) fn viewer(&self) -> &Viewer {
+        &self.viewer
     }
 
     pub(crate) fn statement_timeout(&self) -> Duration {
@@ -176,7 +176,7 @@ impl GovernedSession {
         let config = Arc::clone(state.config_options());
         let properties = state.execution_props_mut();
         properties.mark_start_execution(config);
-        properties.query_execution_start_time = Some(self.now);
+        properties.query_execution_start_time = Some(self.viewer.now);
         Ok(state)
     }
 
@@ -210,7 +210,8 @@ impl GovernedSession {
         SessionConstants {
             catalog: text(self.snapshot.mesh_name()),
             schema: ScalarValue::Utf8(self.schema().map(str::to_owned)),
-            user: text(self.principal.name()),
+            user: text(self.viewer.principal.name()),
+            purpose: ScalarValue::Utf8(self.viewer.purpose.as_ref().map(ToString::to_string)),
         }
     }
 }
@@ -218,7 +219,7 @@ impl GovernedSession {
 impl fmt::Debug for GovernedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GovernedSession")
-            .field("principal", self.principal.id())
+            .field("principal", self.viewer.principal.id())
             .field("epoch", &self.snapshot.epoch())
             .field("schema", &self.schema)
             .field("time_zone", &self.time_zone)

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::datasource::source::DataSourceExec;
@@ -17,23 +16,22 @@ use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::streaming::StreamingTableExec;
 use datafusion::physical_plan::work_table::WorkTableExec;
 use weft_catalog::{GovernedScanExec, MeshSnapshot};
-use weft_policy::Principal;
+use weft_policy::Viewer;
 
-/// Refuses a plan with a source that is not sealed for `principal` on `snapshot`.
+/// Refuses a plan with a source that is not sealed for `viewer` on `snapshot`.
 ///
 /// The reason is for the log: it may name what the principal must not know.
 pub(crate) fn verify(
     plan: &Arc<dyn ExecutionPlan>,
     snapshot: &MeshSnapshot,
-    principal: &Principal,
-    now: DateTime<Utc>,
+    viewer: &Viewer,
 ) -> Result<(), String> {
     if plan.is::<DataSinkExec>() {
         return Err("the plan writes".to_owned());
     }
     if let Some(seal) = plan.downcast_ref::<GovernedScanExec>() {
         return seal
-            .verify(snapshot, principal, now)
+            .verify(snapshot, viewer)
             .map_err(|refused| refused.to_string());
     }
     let children = plan.children();
@@ -42,7 +40,7 @@ pub(crate) fn verify(
     }
     children
         .into_iter()
-        .try_for_each(|child| verify(child, snapshot, principal, now))
+        .try_for_each(|child| verify(child, snapshot, viewer))
 }
 
 /// Leaves that hold no data of the mesh: literals, `information_schema`,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::fault::Spanned;
 use crate::grant::{GrantManifest, Grantee};
 use crate::name::{DomainName, StorageName};
 use crate::secret::SecretRef;
@@ -20,6 +21,9 @@ pub struct Domain {
     pub tables: Vec<Table>,
     /// The grants in the order of their file.
     pub grants: Vec<GrantManifest>,
+    /// The tables that row predicates of other domains may look membership up
+    /// in, by their SQL names.
+    pub entitlements: Vec<Spanned<String>>,
 }
 
 impl Domain {

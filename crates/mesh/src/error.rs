@@ -15,6 +15,9 @@ pub enum Error {
     /// A grantee that is neither `everyone` nor `user:`, `group:` or `service:` with a name.
     #[error("`{0}` is not a grantee")]
     Grantee(String),
+    /// A text that names no tables.
+    #[error("`{0}` names no tables of a domain")]
+    TablePattern(String),
     /// A location that could lead out of its storage, or is no glob.
     #[error("location `{location}` {reason}")]
     Location { location: String, reason: String },

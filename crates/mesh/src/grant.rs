@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result};
 use crate::fault::Spanned;
+use crate::name::Purpose;
 
 /// Whom a grant is for.
 ///
@@ -82,6 +83,8 @@ pub struct GrantManifest {
     pub from: Option<DateTime<Utc>>,
     /// Up to this moment, exclusive.
     pub until: Option<DateTime<Utc>>,
+    /// For a session that states one of these purposes; empty asks for none.
+    pub purposes: Vec<Spanned<Purpose>>,
 }
 
 /// What a grant is on.

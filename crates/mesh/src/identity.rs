@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::fault::Spanned;
+use crate::guardrail::GuardrailManifest;
 use crate::name::MeshName;
 use crate::secret::SecretRef;
 
@@ -18,6 +19,8 @@ pub struct Mesh {
     /// Keys the hash masks and seals handles.
     pub secret: Option<SecretRef>,
     pub identity: Identity,
+    /// The federation's limits.
+    pub guardrails: Vec<GuardrailManifest>,
     /// `mesh.yaml`, absolute.
     pub file: PathBuf,
 }
@@ -36,6 +39,8 @@ pub struct IdentityUser {
     pub groups: BTreeSet<String>,
     /// What row predicates read as `session.attr('x')`.
     pub attributes: BTreeMap<String, String>,
+    /// The groups for whose members a service may act.
+    pub impersonates: BTreeSet<String>,
 }
 
 /// How a principal shows who it is.

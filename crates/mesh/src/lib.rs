@@ -20,6 +20,7 @@ mod domain;
 mod error;
 mod fault;
 mod grant;
+mod guardrail;
 mod identity;
 mod load;
 mod location;
@@ -33,12 +34,13 @@ pub use domain::{Credentials, Domain, Storage, StorageUrl};
 pub use error::{Error, Result};
 pub use fault::{Fault, Severity, Span, Spanned};
 pub use grant::{ColumnSelection, GrantManifest, GrantTarget, Grantee};
+pub use guardrail::{GuardrailEffect, GuardrailManifest, GuardrailTarget, TablePattern};
 pub use identity::{Identity, IdentityCredential, IdentityUser, Mesh, PasswordSource};
 pub use load::{DomainLoad, LoadReport, load};
 pub use location::Location;
-pub use name::{DomainName, MeshName, StorageName, TableId, TableName};
+pub use name::{DomainName, MeshName, Purpose, StorageName, TableId, TableName};
 pub use secret::{Secret, SecretRef};
 pub use suggest::did_you_mean;
 pub use table::{
-    Column, Compression, CsvFormat, Format, JsonFormat, JsonLayout, Table, TableSource, TableStatus,
+    Column, Compression, CsvFormat, Format, InsideMarks, JsonFormat, JsonLayout, Table, TableSource, TableStatus,
 };

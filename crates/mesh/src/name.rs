@@ -93,6 +93,18 @@ name!(
     TableName, "table", check_table
 );
 
+name!(
+    /// What data is used for, as a session states it and a grant asks it:
+    /// letters, digits, `-`, `_` and `.`.
+    ///
+    /// ```
+    /// use weft_mesh::Purpose;
+    /// assert!(Purpose::parse("fulfilment").is_ok());
+    /// assert!(Purpose::parse("just looking").is_err());
+    /// ```
+    Purpose, "purpose", check_purpose
+);
+
 /// A table of the mesh: one schema object of one major version of a contract.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableId {
@@ -125,6 +137,14 @@ fn check_domain(text: &str) -> Result<(), &'static str> {
         return Err("the engine has a schema of that name");
     }
     Ok(())
+}
+
+fn check_purpose(text: &str) -> Result<(), &'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err("use letters, digits, `-`, `_` and `.`");
+    }
+    check_length(text)
 }
 
 fn check_table(text: &str) -> Result<(), &'static str> {

@@ -121,8 +121,19 @@ pub struct Column {
     pub description: Option<String>,
     pub tags: BTreeSet<String>,
     pub classification: Option<String>,
+    /// What the properties inside it are marked with.
+    pub inside: InsideMarks,
     /// Where the contract declares it.
     pub span: Span,
+}
+
+/// Tags and classifications of the properties inside a nested column, at any
+/// depth. A guardrail on one of them is on the whole column; a grant never
+/// gives a column by them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InsideMarks {
+    pub tags: BTreeSet<String>,
+    pub classifications: BTreeSet<String>,
 }
 
 /// Where a table's rows are.

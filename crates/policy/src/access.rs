@@ -3,7 +3,7 @@
 use arrow_schema::DataType;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
-use weft_mesh::{Grantee, TableId};
+use weft_mesh::{Grantee, Purpose, TableId};
 
 use crate::{ColumnMask, RowPredicate, canonical::Canonical};
 
@@ -33,6 +33,8 @@ pub struct TableAccess {
     pub columns: Vec<ColumnAccess>,
     /// The active grants that made the decision, by name.
     pub grants: Vec<GrantReason>,
+    /// The guardrails that took something away, by name.
+    pub guardrails: Vec<GuardrailReason>,
     /// When the decision next changes by the clock alone: the earliest `until`
     /// of an active grant or `from` of one to come.
     pub valid_until: Option<DateTime<Utc>>,
@@ -94,6 +96,28 @@ pub struct GrantReason {
     pub until: Option<DateTime<Utc>>,
 }
 
+/// A guardrail that bound a decision.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GuardrailReason {
+    /// The name of the guardrail in the mesh.
+    pub guardrail: String,
+    /// What it took.
+    pub taken: Taken,
+}
+
+/// What a guardrail took of a table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Taken {
+    /// Rows where its predicate is not TRUE.
+    Rows,
+    /// What its mask does not show of these columns, by name.
+    Masked(Vec<String>),
+    /// These columns, by name.
+    Denied(Vec<String>),
+    /// These columns, by name, because the session states no purpose.
+    WithoutPurpose(Vec<String>),
+}
+
 /// Why a table does not exist for a principal. For audit and explanations, not
 /// for the client: it reads the same as for a name that never existed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +150,15 @@ pub enum DenialReason {
         /// When it begins.
         from: DateTime<Utc>,
     },
+    /// A grant gives access to a session that states one of its purposes.
+    OtherPurpose {
+        /// The name of the grant.
+        grant: String,
+        /// What the session could state.
+        purposes: Vec<Purpose>,
+    },
+    /// A guardrail took the columns that were granted.
+    Guardrail(GuardrailReason),
 }
 
 impl TableAccess {

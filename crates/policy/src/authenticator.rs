@@ -1,7 +1,7 @@
 //! Who somebody is: passwords and tokens of the mesh's own identity file.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -24,6 +24,8 @@ pub struct Authenticator {
 
 struct Known {
     principal: Arc<Principal>,
+    /// The groups for whose members it may act.
+    impersonates: BTreeSet<String>,
     /// `None` where the secret could not be resolved: nobody is let in.
     credential: Option<Credential>,
 }
@@ -62,6 +64,7 @@ impl Authenticator {
                 Principal::new(id.clone(), user.groups.clone(), user.attributes.clone());
             let known = Known {
                 principal: Arc::new(principal),
+                impersonates: user.impersonates.clone(),
                 credential: credential.ok(),
             };
             principals.insert(id, known);
@@ -95,6 +98,7 @@ impl Authenticator {
             Some(Known {
                 principal,
                 credential: Some(Credential::Password(phc)),
+                ..
             }) => phc.verify(password).then(|| Arc::clone(principal)),
             Some(_) | None => {
                 self.dummy.spend(password);
@@ -121,6 +125,15 @@ impl Authenticator {
         self.principals
             .get(id)
             .map(|known| Arc::clone(&known.principal))
+    }
+
+    /// The user called `name`, if `service` may act for it: the user is a
+    /// member of a group that the service impersonates. Unknown and not
+    /// allowed are one `None`.
+    pub fn impersonated(&self, service: &PrincipalId, name: &str) -> Option<Arc<Principal>> {
+        let groups = &self.principals.get(service)?.impersonates;
+        let user = self.principal(&PrincipalId::user(name))?;
+        (!user.groups().is_disjoint(groups)).then_some(user)
     }
 
     /// A digest of the credential, so that what was minted from it ends when

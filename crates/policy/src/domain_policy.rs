@@ -10,7 +10,7 @@ use std::{
 
 use arrow_schema::DataType;
 use chrono::{DateTime, Utc};
-use weft_mesh::{Domain, DomainName, Fault, Grantee, Span, TableId};
+use weft_mesh::{Domain, DomainName, Fault, Grantee, Purpose, Span, TableId};
 
 use self::compile::Compiler;
 use crate::{ColumnMask, Principal, PrincipalKind, RowPredicate};
@@ -47,6 +47,8 @@ pub(crate) struct TableGrant {
     /// The masks among them, ascending by position; all others are clear.
     pub(crate) masks: Box<[(usize, ColumnMask)]>,
     pub(crate) rows: Option<Arc<RowPredicate>>,
+    /// Of which the session has to state one; empty asks for none.
+    pub(crate) purposes: Arc<[Purpose]>,
 }
 
 /// Positions in [`TablePolicy::grants`] by grantee.
@@ -66,14 +68,16 @@ struct GrantEnd {
 }
 
 impl DomainPolicy {
-    /// Holds the grants of a domain against its tables.
+    /// Holds the grants of a domain against its tables. Row predicates may look
+    /// membership up in tables of `domains`, which are the mesh's: in those of
+    /// this domain, and in what another lends.
     ///
     /// # Errors
     /// Every fault of every grant: tables, columns and tags that do not exist,
     /// masks that do not fit their column or are on one that is not given, and
     /// row predicates that are not sound.
-    pub fn compile(domain: &Domain) -> Result<Self, Vec<Fault>> {
-        let mut compiler = Compiler::new(domain);
+    pub fn compile(domain: &Domain, domains: &[&Domain]) -> Result<Self, Vec<Fault>> {
+        let mut compiler = Compiler::new(domain, domains);
         for grant in &domain.grants {
             compiler.add(grant);
         }

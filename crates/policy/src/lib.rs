@@ -2,9 +2,10 @@
 //! synchronous code.
 //!
 //! [`DomainPolicy::compile`] turns a domain's grants into something typed
-//! against its contracts; [`PolicySnapshot`] joins the domains of a mesh with
-//! its [`Authenticator`]; [`PolicySnapshot::decide`] says what one
-//! [`Principal`] sees of one table, cell by cell.
+//! against its contracts, [`Guardrails::compile`] does so with the limits of
+//! the mesh; [`PolicySnapshot`] joins them with the mesh's [`Authenticator`];
+//! [`PolicySnapshot::decide`] says what one [`Viewer`] sees of one table, cell
+//! by cell.
 #![cfg_attr(
     test,
     allow(
@@ -19,6 +20,7 @@
 )]
 
 mod principal;
+mod viewer;
 
 mod authenticator;
 mod phc;
@@ -31,6 +33,7 @@ mod scalar_type;
 mod access;
 mod canonical;
 mod domain_policy;
+mod guardrails;
 mod snapshot;
 mod suggest;
 
@@ -38,12 +41,14 @@ mod suggest;
 mod tests;
 
 pub use access::{
-    Access, CellRule, ColumnAccess, Denial, DenialReason, Exposure, GrantReason, Reveal,
-    TableAccess,
+    Access, CellRule, ColumnAccess, Denial, DenialReason, Exposure, GrantReason, GuardrailReason, Reveal,
+    TableAccess, Taken,
 };
 pub use authenticator::Authenticator;
 pub use domain_policy::DomainPolicy;
+pub use guardrails::{ForbiddenCombination, Guardrails};
 pub use mask::ColumnMask;
-pub use predicate::{CompareOp, Operand, RowPredicate};
+pub use predicate::{CompareOp, Entitlement, Operand, RowPredicate};
 pub use principal::{Principal, PrincipalId, PrincipalKind};
 pub use snapshot::PolicySnapshot;
+pub use viewer::Viewer;

@@ -6,6 +6,8 @@ use std::{
     fmt,
 };
 
+use weft_mesh::Grantee;
+
 /// Whether a principal is a person or a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PrincipalKind {
@@ -98,6 +100,18 @@ impl Principal {
     /// One attribute: `session.attr('name')` of a row predicate.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name).map(String::as_str)
+    }
+
+    /// Whether the principal is the grantee, or a member of it.
+    pub fn is(&self, grantee: &Grantee) -> bool {
+        match grantee {
+            Grantee::User(name) => self.id.kind == PrincipalKind::User && self.id.name == *name,
+            Grantee::Service(name) => {
+                self.id.kind == PrincipalKind::Service && self.id.name == *name
+            }
+            Grantee::Group(group) => self.is_in(group),
+            Grantee::Everyone => true,
+        }
     }
 
     /// Whether the principal is a member of `group`.

@@ -2,30 +2,37 @@
 
 mod compose;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use weft_mesh::{DomainName, TableId};
 
 use self::compose::{Active, Rows};
 use crate::{
-    Access, Authenticator, Denial, DenialReason, DomainPolicy, GrantReason, Principal,
-    RowPredicate, TableAccess,
+    Access, Authenticator, Denial, DenialReason, DomainPolicy, ForbiddenCombination, GrantReason,
+    Guardrails, RowPredicate, TableAccess, Viewer,
+    domain_policy::{TableGrant, TablePolicy},
+    guardrails::Limits,
 };
 
-/// The identities and the grants of every served domain. Immutable; a reload
+/// The identities, the guardrails and the grants of every served domain. Immutable; a reload
 /// builds another.
 #[derive(Debug, Default)]
 pub struct PolicySnapshot {
     authenticator: Authenticator,
     domains: HashMap<DomainName, Arc<DomainPolicy>>,
+    guardrails: Guardrails,
 }
 
 impl PolicySnapshot {
-    /// Joins the domains of a mesh with its identities.
+    /// Joins the domains of a mesh with its identities and its limits.
     pub fn new(
         authenticator: Authenticator,
         domains: impl IntoIterator<Item = Arc<DomainPolicy>>,
+        guardrails: Guardrails,
     ) -> Self {
         let domains = domains
             .into_iter()
@@ -34,6 +41,7 @@ impl PolicySnapshot {
         Self {
             authenticator,
             domains,
+            guardrails,
         }
     }
 
@@ -42,17 +50,19 @@ impl PolicySnapshot {
         &self.authenticator
     }
 
-    /// What `principal` sees of `table` at `now`.
+    /// What `viewer` sees of `table`.
     ///
-    /// A grant is active if the principal is one of its grantees and `now` is
-    /// in `from..until`. A row is visible where the predicate of any active
-    /// grant is TRUE. Of a cell, only the grants whose predicate is TRUE on
-    /// its row count: it is clear if one of them gives it clear, else it is
-    /// masked by the most revealing of their masks, else it is NULL.
+    /// A grant is active if the principal is one of its grantees, `now` is in
+    /// `from..until`, and the session states one of its purposes, where it has
+    /// any. A row is visible where the predicate of any active grant is TRUE
+    /// and that of every row guardrail. Of a cell, only the grants whose
+    /// predicate is TRUE on its row count: it is clear if one of them gives it
+    /// clear, else it is masked by the most revealing of their masks, else it
+    /// is NULL; and never more than the masks of guardrails show.
     ///
     /// The decision depends neither on the order of grants nor on that of
-    /// domains.
-    pub fn decide(&self, principal: &Principal, table: &TableId, now: DateTime<Utc>) -> Access {
+    /// domains or guardrails.
+    pub fn decide(&self, viewer: &Viewer, table: &TableId) -> Access {
         let policy = self
             .domains
             .get(&table.domain)
@@ -63,42 +73,25 @@ impl PolicySnapshot {
                 valid_until: None,
             });
         };
-        let mut active = Vec::new();
-        let mut grants = Vec::new();
-        let mut reasons = Vec::new();
-        let mut changes: Vec<DateTime<Utc>> = Vec::new();
-        for (grant, to) in policy.grants_to(principal) {
-            let name = || grant.name.to_string();
-            match (grant.from, grant.until) {
-                (_, Some(until)) if until <= now => {
-                    reasons.push(DenialReason::Expired {
-                        grant: name(),
-                        until,
-                    });
-                }
-                (Some(from), _) if now < from => {
-                    reasons.push(DenialReason::NotYet {
-                        grant: name(),
-                        from,
-                    });
-                    changes.push(from);
-                }
-                (_, until) => {
-                    changes.extend(until);
-                    grants.push(GrantReason {
-                        grant: name(),
-                        to,
-                        until,
-                    });
-                    active.push(Active {
-                        grant,
-                        rows: Rows::of(grant, principal),
-                    });
-                }
-            }
+        let Claims {
+            active,
+            grants,
+            mut reasons,
+            valid_until,
+        } = Claims::of(policy, viewer);
+        let mut columns = Vec::new();
+        let mut limits = Limits::default();
+        if !active.is_empty() {
+            let name = |at: usize| policy.columns.get(at).map(|column| column.name.clone());
+            limits = self
+                .guardrails
+                .limits(table, viewer, |at| name(at).unwrap_or_default());
+            limits.reasons.sort();
+            columns = compose::columns(policy, &active, &limits);
         }
-        let valid_until = changes.into_iter().min();
-        if active.is_empty() {
+        if columns.is_empty() {
+            let guardrails = limits.reasons.into_iter().map(DenialReason::Guardrail);
+            reasons.extend(guardrails);
             if reasons.is_empty() {
                 reasons.push(DenialReason::NoGrant);
             }
@@ -108,14 +101,93 @@ impl PolicySnapshot {
                 valid_until,
             });
         }
-        grants.sort();
         let live = active.iter().filter(|grant| grant.is_live());
+        let granted = RowPredicate::any(live.map(|grant| grant.rows.predicate()));
         Access::Granted(TableAccess {
             table: table.clone(),
-            rows: RowPredicate::any(live.map(|grant| grant.rows.predicate())),
-            columns: compose::columns(policy, &active),
+            rows: RowPredicate::all(granted.into_iter().chain(limits.rows))
+                .filter(|rows| *rows != RowPredicate::Literal(Some(true))),
+            columns,
             grants,
+            guardrails: limits.reasons,
             valid_until,
         })
+    }
+
+    /// Whether a guardrail keeps some of `tables`, read by one query, apart.
+    pub fn forbidden_combination(
+        &self,
+        viewer: &Viewer,
+        tables: &BTreeSet<TableId>,
+    ) -> Option<ForbiddenCombination> {
+        self.guardrails.forbidden_combination(viewer, tables)
+    }
+}
+
+/// The grants that name a viewer: those that hold now, and why others do not.
+struct Claims<'a> {
+    active: Vec<Active<'a>>,
+    grants: Vec<GrantReason>,
+    reasons: Vec<DenialReason>,
+    valid_until: Option<DateTime<Utc>>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(policy: &'a TablePolicy, viewer: &Viewer) -> Self {
+        let mut claims = Self {
+            active: Vec::new(),
+            grants: Vec::new(),
+            reasons: Vec::new(),
+            valid_until: None,
+        };
+        let mut changes: Vec<DateTime<Utc>> = Vec::new();
+        for (grant, to) in policy.grants_to(&viewer.principal) {
+            if let Err(reason) = holds(grant, viewer) {
+                if let DenialReason::NotYet { from, .. } = &reason {
+                    changes.push(*from);
+                }
+                claims.reasons.push(reason);
+                continue;
+            }
+            changes.extend(grant.until);
+            claims.grants.push(GrantReason {
+                grant: grant.name.to_string(),
+                to,
+                until: grant.until,
+            });
+            claims.active.push(Active {
+                grant,
+                rows: Rows::of(grant, viewer),
+            });
+        }
+        claims.grants.sort();
+        claims.valid_until = changes.into_iter().min();
+        claims
+    }
+}
+
+/// Whether a grant to the viewer is active, or why not.
+fn holds(grant: &TableGrant, viewer: &Viewer) -> Result<(), DenialReason> {
+    let name = || grant.name.to_string();
+    let purpose_is_one = viewer
+        .purpose
+        .as_ref()
+        .is_some_and(|purpose| grant.purposes.contains(purpose));
+    if !grant.purposes.is_empty() && !purpose_is_one {
+        return Err(DenialReason::OtherPurpose {
+            grant: name(),
+            purposes: grant.purposes.to_vec(),
+        });
+    }
+    match (grant.from, grant.until) {
+        (_, Some(until)) if until <= viewer.now => Err(DenialReason::Expired {
+            grant: name(),
+            until,
+        }),
+        (Some(from), _) if viewer.now < from => Err(DenialReason::NotYet {
+            grant: name(),
+            from,
+        }),
+        _ => Ok(()),
     }
 }

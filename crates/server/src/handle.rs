@@ -234,6 +234,7 @@ impl Payload {
                 schema: self.schema,
                 timezone: self.timezone,
                 statement_timeout: self.statement_timeout_millis.map(Duration::from_millis),
+                purpose: None,
             },
             schema_hash: self.schema_hash.try_into().ok()?,
         })
@@ -267,6 +268,7 @@ mod tests {
                 schema: Some("sales".to_owned()),
                 timezone: None,
                 statement_timeout: Some(Duration::from_millis(1_500)),
+                purpose: None,
             },
             schema_hash: [7; 32],
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use weft_catalog::MeshSnapshot;
 use weft_mesh::{ColumnSelection, Domain, Format, GrantManifest, Spanned};
-use weft_policy::{Access, Principal, PrincipalId};
+use weft_policy::{Access, Principal, PrincipalId, Viewer};
 
 use crate::error::{Error, Result};
 
@@ -62,7 +62,7 @@ pub(super) fn of(
         .ok_or_else(|| unknown(table))?;
     let access = snapshot
         .policy()
-        .decide(&principal, &owned.id(&domain.name), Utc::now());
+        .decide(&Viewer::new(principal, Utc::now()), &owned.id(&domain.name));
 
     let mut text = format!("  {}.{table}", domain.name);
     match access {

@@ -13,7 +13,7 @@ use datafusion::catalog::CatalogProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{CsvReadOptions, ParquetReadOptions, SessionConfig, SessionContext};
 use weft_catalog::{CatalogConfig, GovernedCatalog, LiveMesh};
-use weft_policy::PrincipalId;
+use weft_policy::{PrincipalId, Viewer};
 
 use crate::support::{MeshDir, contract};
 
@@ -174,7 +174,7 @@ impl Fixture {
         let snapshot = live.snapshot();
         let id = PrincipalId::user("eu");
         let principal = snapshot.policy().authenticator().principal(&id).unwrap();
-        let catalog = GovernedCatalog::new(&snapshot, &principal, Utc::now());
+        let catalog = GovernedCatalog::new(&snapshot, &Viewer::new(principal, Utc::now()));
         let config = config
             .with_default_catalog_and_schema("acme", "d")
             .with_create_default_catalog_and_schema(false);

@@ -9,18 +9,17 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 use weft_mesh::Table;
-use weft_policy::{Access, Principal};
+use weft_policy::{Access, Viewer};
 
 use super::table::GovernedTable;
 use crate::mesh_snapshot::MeshSnapshot;
 use crate::product::ProductTable;
 
-/// The tables of a mesh that one principal sees, decided at one instant.
+/// The tables of a mesh that one viewer sees.
 pub struct GovernedCatalog {
     domains: BTreeMap<String, Arc<GovernedSchema>>,
 }
@@ -50,11 +49,7 @@ pub struct VisibleColumn {
 
 impl GovernedCatalog {
     /// Nothing is decided before it is asked for.
-    pub fn new(
-        snapshot: &Arc<MeshSnapshot>,
-        principal: &Arc<Principal>,
-        now: DateTime<Utc>,
-    ) -> Self {
+    pub fn new(snapshot: &Arc<MeshSnapshot>, viewer: &Viewer) -> Self {
         let mut domains: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
         for product in snapshot.products() {
             let id = product.id();
@@ -71,8 +66,7 @@ impl GovernedCatalog {
         let domains = domains.into_iter().map(|(domain, tables)| {
             let schema = GovernedSchema {
                 snapshot: Arc::clone(snapshot),
-                principal: Arc::clone(principal),
-                now,
+                viewer: viewer.clone(),
                 tables,
             };
             (domain, Arc::new(schema))
@@ -121,8 +115,7 @@ impl CatalogProvider for GovernedCatalog {
 /// One domain as a SQL schema.
 struct GovernedSchema {
     snapshot: Arc<MeshSnapshot>,
-    principal: Arc<Principal>,
-    now: DateTime<Utc>,
+    viewer: Viewer,
     tables: BTreeMap<String, Entry>,
 }
 
@@ -145,14 +138,13 @@ impl GovernedSchema {
         match self
             .snapshot
             .policy()
-            .decide(&self.principal, product.id(), self.now)
+            .decide(&self.viewer, product.id())
         {
             Access::Granted(access) => Some(Arc::new(GovernedTable::new(
                 Arc::clone(product),
                 Arc::new(access),
-                self.principal.id().clone(),
-                self.snapshot.epoch(),
-                Arc::clone(self.snapshot.mask_keys()),
+                self.viewer.principal.id().clone(),
+                &self.snapshot,
             ))),
             Access::Denied(_) => None,
         }

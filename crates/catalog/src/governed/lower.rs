@@ -8,8 +8,11 @@ use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions::string::expr_fn::{lower, starts_with, upper};
 use datafusion::logical_expr::expr::{Case, InList, Like};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, ScalarUDF, cast, lit};
-use weft_policy::{CellRule, ColumnAccess, CompareOp, Exposure, Operand, Reveal, RowPredicate};
+use weft_policy::{
+    CellRule, ColumnAccess, ColumnMask, CompareOp, Exposure, Operand, Reveal, RowPredicate,
+};
 
+use super::entitlement::EntitlementTables;
 use super::unpruned::unpruned;
 use crate::mask::{self, MaskKeys};
 
@@ -17,7 +20,7 @@ use crate::mask::{self, MaskKeys};
 pub(crate) const RAW: &str = "raw";
 
 /// The row predicate as a filter on the raw table.
-pub(crate) fn predicate(predicate: &RowPredicate) -> Expr {
+pub(crate) fn predicate(predicate: &RowPredicate, members: &EntitlementTables) -> Expr {
     match predicate {
         RowPredicate::Literal(value) => lit(ScalarValue::Boolean(*value)),
         RowPredicate::Compare { left, op, right } => Expr::BinaryExpr(BinaryExpr::new(
@@ -46,7 +49,7 @@ pub(crate) fn predicate(predicate: &RowPredicate) -> Expr {
             truth,
             negated,
         } => {
-            let tested = self::predicate(predicate);
+            let tested = self::predicate(predicate, members);
             match (truth, negated) {
                 (Some(true), false) => tested.is_true(),
                 (Some(true), true) => tested.is_not_true(),
@@ -70,18 +73,27 @@ pub(crate) fn predicate(predicate: &RowPredicate) -> Expr {
         )),
         RowPredicate::StartsWith { operand: o, prefix } => starts_with(operand(o), operand(prefix)),
         RowPredicate::Bool(o) => operand(o),
-        RowPredicate::Not(p) => Expr::Not(Box::new(self::predicate(p))),
-        RowPredicate::And(all) => fold(all, Operator::And, true),
-        RowPredicate::Or(any) => fold(any, Operator::Or, false),
+        RowPredicate::Not(p) => Expr::Not(Box::new(self::predicate(p, members))),
+        RowPredicate::And(all) => fold(all, Operator::And, true, members),
+        RowPredicate::Or(any) => fold(any, Operator::Or, false, members),
+        RowPredicate::InEntitlement {
+            operand: o,
+            entitlement,
+        } => members.is_member(o, entitlement),
         // Bound before it gets here; unbound is "not known", which hides.
         RowPredicate::InGroup(_) => lit(ScalarValue::Boolean(None)),
     }
 }
 
-fn fold(predicates: &[RowPredicate], op: Operator, neutral: bool) -> Expr {
+fn fold(
+    predicates: &[RowPredicate],
+    op: Operator,
+    neutral: bool,
+    members: &EntitlementTables,
+) -> Expr {
     predicates
         .iter()
-        .map(predicate)
+        .map(|part| predicate(part, members))
         .reduce(|l, r| Expr::BinaryExpr(BinaryExpr::new(Box::new(l), op, Box::new(r))))
         .unwrap_or_else(|| lit(neutral))
 }
@@ -97,7 +109,7 @@ fn operator(op: CompareOp) -> Operator {
     }
 }
 
-fn operand(operand: &Operand) -> Expr {
+pub(crate) fn operand(operand: &Operand) -> Expr {
     match operand {
         // Statistics leave NaN aside: a predicate on a float must not skip row groups.
         Operand::Column {
@@ -109,7 +121,7 @@ fn operand(operand: &Operand) -> Expr {
         Operand::Upper(o) => upper(self::operand(o)),
         Operand::Widen(o, to) => cast(self::operand(o), to.clone()),
         // Bound before it gets here; unbound is "not known", which hides.
-        Operand::User | Operand::Attr(_) => lit(ScalarValue::Utf8(None)),
+        Operand::User | Operand::Purpose | Operand::Attr(_) => lit(ScalarValue::Utf8(None)),
     }
 }
 
@@ -123,13 +135,38 @@ pub(crate) fn column(
     target: &DataType,
     raw_schema: &Schema,
     keys: &MaskKeys,
+    members: &EntitlementTables,
 ) -> Result<Expr> {
     let raw_type = raw_schema.field_with_name(&access.name)?.data_type();
     let expr = match &access.exposure {
         Exposure::Clear => raw(&access.name),
-        Exposure::Cells(rules) => cells(rules, &access.name, raw_type, target, keys),
+        Exposure::Cells(rules) => cells(rules, &access.name, raw_type, target, keys, members),
     };
     Ok(expr.alias(&access.name))
+}
+
+/// Whether policy leaves nothing of a cell: no arm applies, or one that shows
+/// NULL. It reads what the arms read, and never the cell.
+pub(crate) fn hidden(access: &ColumnAccess, members: &EntitlementTables) -> Expr {
+    let Exposure::Cells(rules) = &access.exposure else {
+        return lit(false);
+    };
+    let mut arms = Vec::new();
+    let mut otherwise = lit(true);
+    for rule in rules {
+        let hides = lit(matches!(rule.reveal, Reveal::Masked(ColumnMask::Nullify)));
+        match &rule.when {
+            Some(when) => arms.push((Box::new(predicate(when, members)), Box::new(hides))),
+            None => {
+                otherwise = hides;
+                break;
+            }
+        }
+    }
+    if arms.is_empty() {
+        return otherwise;
+    }
+    Expr::Case(Case::new(None, arms, Some(Box::new(otherwise))))
 }
 
 /// `CASE WHEN φ1 THEN c WHEN φ2 THEN mask(c) END`; no arm, no value.
@@ -139,13 +176,14 @@ fn cells(
     raw_type: &DataType,
     target: &DataType,
     keys: &MaskKeys,
+    members: &EntitlementTables,
 ) -> Expr {
     let mut arms = Vec::new();
     let mut otherwise = lit(ScalarValue::Null);
     for rule in rules {
         let value = reveal(&rule.reveal, name, raw_type, target, keys);
         match &rule.when {
-            Some(when) => arms.push((Box::new(predicate(when)), Box::new(value))),
+            Some(when) => arms.push((Box::new(predicate(when, members)), Box::new(value))),
             None => {
                 otherwise = value;
                 break;

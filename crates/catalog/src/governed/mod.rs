@@ -10,6 +10,7 @@
 
 mod catalog;
 mod dynamic_filter;
+mod entitlement;
 mod leakproof;
 mod lower;
 mod private_session;

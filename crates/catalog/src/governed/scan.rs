@@ -44,6 +44,7 @@ use datafusion::physical_plan::{
 };
 use weft_policy::PrincipalId;
 
+use super::entitlement::EntitlementTables;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
 use super::visible_rows::{RunCount, VisibleRows};
@@ -68,6 +69,8 @@ pub(crate) struct SealIdentity {
 pub struct GovernedScanExec {
     identity: SealIdentity,
     product: Arc<ProductTable>,
+    /// What the policy inside looks membership up in.
+    members: EntitlementTables,
     /// The plan without dynamic filters: what `reset_state` goes back to.
     base: Arc<dyn ExecutionPlan>,
     /// The plan that runs.
@@ -88,6 +91,7 @@ pub struct GovernedScanExec {
 pub(crate) struct Seal {
     pub(crate) identity: SealIdentity,
     pub(crate) product: Arc<ProductTable>,
+    pub(crate) members: EntitlementTables,
     /// The governed plan; its output columns are the sealed columns by name and position.
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     /// The authorised schema of the projected columns.
@@ -113,6 +117,7 @@ impl GovernedScanExec {
         Self {
             identity: seal.identity,
             product: seal.product,
+            members: seal.members,
             base: Arc::clone(&seal.plan),
             inner: seal.plan,
             dynamic_filters: Vec::new(),
@@ -131,6 +136,10 @@ impl GovernedScanExec {
 
     pub(crate) fn product(&self) -> &Arc<ProductTable> {
         &self.product
+    }
+
+    pub(crate) fn members(&self) -> &EntitlementTables {
+        &self.members
     }
 
     /// The plan inside, for the verifier and for metrics of the operator's log.
@@ -156,6 +165,7 @@ impl GovernedScanExec {
         Self {
             identity: self.identity.clone(),
             product: Arc::clone(&self.product),
+            members: self.members.clone(),
             base: Arc::clone(&self.base),
             inner,
             dynamic_filters: dynamic,
@@ -198,7 +208,8 @@ impl GovernedScanExec {
             Default::default(),
             Default::default(),
             Default::default(),
-            self.product.runtime(&context.runtime_env()),
+            self.product
+                .runtime(&context.runtime_env(), self.members.products()),
         ))
     }
 }

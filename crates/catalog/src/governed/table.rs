@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Constraints, DFSchema, Result};
@@ -20,9 +20,10 @@ use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
-use weft_mesh::Table;
-use weft_policy::{Exposure, PrincipalId, TableAccess};
+use weft_mesh::{Table, TableId};
+use weft_policy::{ColumnAccess, Exposure, PrincipalId, TableAccess};
 
+use super::entitlement::EntitlementTables;
 use super::leakproof::ClearColumns;
 use super::lower::{self, RAW};
 use super::private_session::private_state;
@@ -30,7 +31,7 @@ use super::scan::{GovernedScanExec, Seal, SealIdentity};
 use super::visible_rows::{VisibleRows, row_width};
 use crate::error::redact;
 use crate::mask::MaskKeys;
-use crate::mesh_snapshot::Epoch;
+use crate::mesh_snapshot::{Epoch, MeshSnapshot};
 use crate::product::ProductTable;
 
 /// A data product behind the access of one principal: its schema, its filters
@@ -41,6 +42,10 @@ pub struct GovernedTable {
     principal: PrincipalId,
     epoch: Epoch,
     keys: Arc<MaskKeys>,
+    members: EntitlementTables,
+    /// Positions in the access's columns that have a flag, behind the columns:
+    /// whether policy hides the cell.
+    flags: Vec<usize>,
     schema: SchemaRef,
     identity: Vec<bool>,
 }
@@ -50,8 +55,7 @@ impl GovernedTable {
         product: Arc<ProductTable>,
         access: Arc<TableAccess>,
         principal: PrincipalId,
-        epoch: Epoch,
-        keys: Arc<MaskKeys>,
+        snapshot: &MeshSnapshot,
     ) -> Self {
         let schema = Arc::new(authorised_schema(&product.schema(), &access));
         let identity = access
@@ -60,14 +64,63 @@ impl GovernedTable {
             .map(|c| matches!(c.exposure, Exposure::Clear))
             .collect();
         Self {
+            members: EntitlementTables::of(&access, snapshot),
             product,
             access,
             principal,
-            epoch,
-            keys,
+            epoch: snapshot.epoch(),
+            keys: Arc::clone(snapshot.mask_keys()),
+            flags: Vec::new(),
             schema,
             identity,
         }
+    }
+
+    /// The table's name in the mesh.
+    pub fn id(&self) -> &TableId {
+        &self.access.table
+    }
+
+    /// The same table with a Boolean column more, and its name: TRUE where
+    /// policy hides the cell of `column`, whatever the data is. `None` for a
+    /// column that is not visible.
+    pub fn with_hidden_flag(&self, column: &str) -> Option<(Self, String)> {
+        let mut columns = self.access.columns.iter();
+        let position = columns.position(|visible| visible.name == column)?;
+        let name = Self::hidden_flag_name(column);
+        let mut table = Self {
+            product: Arc::clone(&self.product),
+            access: Arc::clone(&self.access),
+            principal: self.principal.clone(),
+            epoch: self.epoch,
+            keys: Arc::clone(&self.keys),
+            members: self.members.clone(),
+            flags: self.flags.clone(),
+            schema: Arc::clone(&self.schema),
+            identity: self.identity.clone(),
+        };
+        if !table.flags.contains(&position) {
+            let flag = Arc::new(Field::new(&name, DataType::Boolean, false));
+            let fields = table.schema.fields().iter().cloned().chain([flag]);
+            table.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+            table.flags.push(position);
+            table.identity.push(false);
+        }
+        Some((table, name))
+    }
+
+    /// What the flag of a column is called.
+    pub fn hidden_flag_name(column: &str) -> String {
+        format!("cell_hidden({column})")
+    }
+
+    /// The column of the access that an output column shows, or tells of.
+    fn column_of(&self, index: usize) -> Option<&ColumnAccess> {
+        let columns = &self.access.columns;
+        columns.get(index).or_else(|| {
+            let flag = self.flags.get(index.checked_sub(columns.len())?)?;
+            columns.get(*flag)
+        })
     }
 
     /// The contract's key, where all of it is clear: a masked or partly hidden
@@ -108,7 +161,10 @@ impl GovernedTable {
     ) -> Result<LogicalPlan> {
         let base = provider_as_source(Arc::clone(&self.product) as Arc<dyn TableProvider>);
         let mut plan = LogicalPlanBuilder::scan(RAW, base, None)?;
-        let policy = self.access.rows.as_ref().map(lower::predicate);
+        let rows = self.access.rows.as_ref();
+        let read = wanted.iter().filter_map(|index| self.column_of(*index));
+        plan = self.members.join(plan, rows, read)?;
+        let policy = rows.map(|rows| lower::predicate(rows, &self.members));
         let filters = policy.into_iter().chain(
             safe.iter()
                 .cloned()
@@ -121,13 +177,22 @@ impl GovernedTable {
         let raw = self.product.schema();
         let mut columns = Vec::with_capacity(wanted.len());
         for index in wanted {
-            let (Some(column), Some((_, field))) = (
-                self.access.columns.get(*index),
-                self.schema.fields().iter().enumerate().nth(*index),
-            ) else {
+            let (Some(column), Some(field)) =
+                (self.column_of(*index), self.schema.fields().get(*index))
+            else {
                 return datafusion::common::internal_err!("no column {index} in a governed table");
             };
-            columns.push(lower::column(column, field.data_type(), &raw, &self.keys)?);
+            if *index >= self.access.columns.len() {
+                columns.push(lower::hidden(column, &self.members).alias(field.name()));
+                continue;
+            }
+            columns.push(lower::column(
+                column,
+                field.data_type(),
+                &raw,
+                &self.keys,
+                &self.members,
+            )?);
         }
         plan = plan.project(columns)?;
         if limit.is_some() {
@@ -229,6 +294,7 @@ impl TableProvider for GovernedTable {
                 row_width(&self.product.schema()),
             ),
             product: Arc::clone(&self.product),
+            members: self.members.clone(),
             plan,
             identity_columns: wanted
                 .iter()

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::physical_plan::FileScanConfig;
@@ -17,14 +16,16 @@ use datafusion::physical_expr::expressions::{
 };
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
-use weft_policy::{Access, Principal};
+use weft_policy::{Access, Viewer};
 
 use super::leakproof::{is_comparison, is_widening};
 use super::lower;
@@ -40,15 +41,14 @@ pub struct SealRefused {
 }
 
 impl GovernedScanExec {
-    /// Checks that this seal is what `snapshot` grants to `principal` at `now`,
+    /// Checks that this seal is what `snapshot` grants to `viewer`,
     /// and that only total expressions and this product's files are inside.
     pub fn verify(
         &self,
         snapshot: &MeshSnapshot,
-        principal: &Principal,
-        now: DateTime<Utc>,
+        viewer: &Viewer,
     ) -> Result<(), SealRefused> {
-        self.verify_decision(snapshot, principal, now)
+        self.verify_decision(snapshot, viewer)
             .and_then(|()| verify_inside(self.inner(), self))
             .map_err(|reason| SealRefused {
                 table: self.identity().table.to_string(),
@@ -59,22 +59,22 @@ impl GovernedScanExec {
     fn verify_decision(
         &self,
         snapshot: &MeshSnapshot,
-        principal: &Principal,
-        now: DateTime<Utc>,
+        viewer: &Viewer,
     ) -> Result<(), String> {
         let identity = self.identity();
         if identity.epoch != snapshot.epoch() {
             return Err("another policy epoch".to_owned());
         }
-        if identity.principal != *principal.id() {
+        if identity.principal != *viewer.principal.id() {
             return Err("another principal".to_owned());
         }
-        match snapshot.policy().decide(principal, &identity.table, now) {
+        match snapshot.policy().decide(viewer, &identity.table) {
             Access::Granted(access) if access.digest() == identity.digest => {}
             Access::Granted(_) => return Err("another decision".to_owned()),
             Access::Denied(_) => return Err("no access".to_owned()),
         }
-        if !snapshot.holds(self.product()) {
+        let mut sources = self.members().products().iter().chain([self.product()]);
+        if !sources.all(|product| snapshot.holds(product)) {
             return Err("another data snapshot".to_owned());
         }
         Ok(())
@@ -82,6 +82,13 @@ impl GovernedScanExec {
 }
 
 fn verify_inside(plan: &Arc<dyn ExecutionPlan>, seal: &GovernedScanExec) -> Result<(), String> {
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        verify_lookup(join, seal)?;
+        return plan
+            .children()
+            .into_iter()
+            .try_for_each(|child| verify_inside(child, seal));
+    }
     if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
         verify_source(source, seal)?;
     } else if !is_allowed_node(plan) {
@@ -127,15 +134,38 @@ fn is_allowed_node(plan: &Arc<dyn ExecutionPlan>) -> bool {
         || plan.is::<GlobalLimitExec>()
         || plan.is::<LocalLimitExec>()
         || plan.is::<EmptyExec>()
+        || is_distinct(plan)
 }
 
-/// Every file is one of the product's snapshot.
+/// A lookup of an entitlement: equality of total keys, and nothing beside.
+fn verify_lookup(join: &HashJoinExec, seal: &GovernedScanExec) -> Result<(), String> {
+    if seal.members().products().is_empty() {
+        return Err("a join without an entitlement".to_owned());
+    }
+    if join.filter().is_some() {
+        return Err("a join on more than keys".to_owned());
+    }
+    let (left, right) = (join.left().schema(), join.right().schema());
+    join.on().iter().try_for_each(|(one, other)| {
+        verify_expr(one, &left, seal)?;
+        verify_expr(other, &right, seal)
+    })
+}
+
+/// DISTINCT: groups and no aggregate.
+fn is_distinct(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.downcast_ref::<AggregateExec>()
+        .is_some_and(|aggregate| aggregate.aggr_expr().is_empty())
+}
+
+/// Every file is one of the product's snapshot, or of an entitlement's.
 fn verify_source(source: &DataSourceExec, seal: &GovernedScanExec) -> Result<(), String> {
     let Some(config) = source.data_source().downcast_ref::<FileScanConfig>() else {
         return Err("a source that is not files".to_owned());
     };
     for file in config.file_groups.iter().flat_map(|group| group.files()) {
-        if !seal.product().contains(&file.object_meta.location) {
+        let mut sources = seal.members().products().iter().chain([seal.product()]);
+        if !sources.any(|product| product.contains(&file.object_meta.location)) {
             return Err("a file outside the product".to_owned());
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::cache::cache_manager::CacheManager;
 use weft_mesh::{Domain, Fault, LoadReport, Mesh, Secret, SecretRef};
-use weft_policy::{Authenticator, DomainPolicy, PolicySnapshot};
+use weft_policy::{Authenticator, DomainPolicy, Guardrails, PolicySnapshot};
 
 use super::tables::open_tables;
 use super::{CatalogConfig, ReloadReport};
@@ -67,7 +67,12 @@ pub(super) async fn assemble(
     previous: Option<&MeshSnapshot>,
 ) -> Result<(MeshSnapshot, ReloadReport)> {
     let (path, files) = (manifest.to_owned(), known.files.clone());
-    let loaded = SpawnedTask::spawn_blocking(move || Loaded::read(&path, files))
+    let last: HashMap<PathBuf, Arc<Domain>> = known
+        .good
+        .iter()
+        .map(|(manifest, good)| (manifest.clone(), Arc::clone(&good.domain)))
+        .collect();
+    let loaded = SpawnedTask::spawn_blocking(move || Loaded::read(&path, files, &last))
         .await
         .map_err(joined)?;
     let Loaded {
@@ -127,6 +132,18 @@ pub(super) async fn assemble(
         good.insert(load.manifest, domain.clone());
         served.push(domain);
     }
+    let domains: Vec<Arc<Domain>> = served.iter().map(|good| Arc::clone(&good.domain)).collect();
+    let guarded: Vec<&Domain> = domains.iter().map(AsRef::as_ref).collect();
+    let guardrails = match Guardrails::compile(&mesh.guardrails, &guarded) {
+        Ok(guardrails) => guardrails,
+        // Without the limits of the mesh nothing of it is served.
+        Err(wrong) => {
+            faults.extend(wrong);
+            known.say(&faults, &[], &[]);
+            return Err(Error::Manifests(faults));
+        }
+    };
+    faults.extend(guardrails.warnings().iter().cloned());
     faults.sort_by(|a, b| {
         (&a.span.file, a.span.line, a.span.column).cmp(&(&b.span.file, b.span.line, b.span.column))
     });
@@ -140,11 +157,14 @@ pub(super) async fn assemble(
         Some(previous) => previous.epoch().next(),
         None => Epoch(1),
     };
-    let domains: Vec<Arc<Domain>> = served.iter().map(|good| Arc::clone(&good.domain)).collect();
     let (store, products) = open_tables(&domains, caches, config, previous).await;
     let governance = Governance {
         mesh_name: mesh.name.to_string(),
-        policy: PolicySnapshot::new(authenticator, served.into_iter().map(|good| good.policy)),
+        policy: PolicySnapshot::new(
+            authenticator,
+            served.into_iter().map(|good| good.policy),
+            guardrails,
+        ),
         domains,
         mask_keys: Arc::new(MaskKeys::new(secret.expose().as_bytes())),
         secret,
@@ -210,7 +230,11 @@ struct Loaded {
 impl Loaded {
     /// Loads until two looks at all files around a load agree, so that the
     /// fingerprint stands for what was read.
-    fn read(manifest: &Path, mut files: Vec<PathBuf>) -> Self {
+    fn read(
+        manifest: &Path,
+        mut files: Vec<PathBuf>,
+        last: &HashMap<PathBuf, Arc<Domain>>,
+    ) -> Self {
         let mut attempt = 0;
         let (report, fingerprint) = loop {
             let before = fingerprint_of(&files);
@@ -225,10 +249,17 @@ impl Loaded {
             }
             files = report.files;
         };
+        // A domain with a fault is still there for the predicates of others.
+        let domains: Vec<&Domain> = report
+            .domains
+            .iter()
+            .filter_map(|load| load.domain.as_ref().or_else(|| last.get(&load.manifest)))
+            .map(AsRef::as_ref)
+            .collect();
         let policies = report
             .domains
             .iter()
-            .map(|load| load.domain.as_deref().map(DomainPolicy::compile))
+            .map(|load| Some(DomainPolicy::compile(load.domain.as_deref()?, &domains)))
             .collect();
         let authenticator = report
             .mesh

@@ -156,13 +156,16 @@ impl ProductTable {
     }
 
     /// Where a plan of [`TableProvider::scan`] runs: the caller's memory and
-    /// disk, and this listing's files as the only thing that can be read.
-    pub(crate) fn runtime(&self, base: &RuntimeEnv) -> Arc<RuntimeEnv> {
-        private_runtime(
-            base,
-            &self.caches,
-            self.data.as_ref().ok().map(|data| data.store()),
-        )
+    /// disk, and the files of this listing and of `others` as the only thing
+    /// that can be read.
+    pub(crate) fn runtime(
+        &self,
+        base: &RuntimeEnv,
+        others: &[Arc<Self>],
+    ) -> Arc<RuntimeEnv> {
+        let listings = std::iter::once(&self.data).chain(others.iter().map(|other| &other.data));
+        let stores = listings.filter_map(|data| Some(Arc::clone(data.as_ref().ok()?.store())));
+        private_runtime(base, &self.caches, stores.collect())
     }
 
     /// Visible rows learned about this listing.

@@ -20,7 +20,7 @@ pub(crate) mod tests;
 
 pub(crate) use mesh::MeshStore;
 pub(crate) use pinned::PinnedStore;
-pub(crate) use read_only::{ReadOnly, Reads};
+pub(crate) use read_only::{ReadOnly, Reads, failed};
 pub use storage::StorageRequests;
 pub(crate) use storage::{Storage, StorageKey};
 

@@ -15,6 +15,7 @@ pub(crate) struct SessionConstants {
     pub(crate) catalog: ScalarValue,
     pub(crate) schema: ScalarValue,
     pub(crate) user: ScalarValue,
+    pub(crate) purpose: ScalarValue,
 }
 
 impl SessionConstants {
@@ -29,6 +30,7 @@ impl SessionConstants {
                 self.catalog.clone(),
             ),
             ("current_schema", &[][..], self.schema.clone()),
+            ("current_purpose", &[][..], self.purpose.clone()),
             (
                 "current_user",
                 &["session_user", "user"][..],

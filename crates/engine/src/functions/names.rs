@@ -27,17 +27,20 @@ pub fn functions() -> &'static FunctionNames {
 }
 
 fn collect() -> FunctionNames {
-    const SYSTEM: [&str; 4] = [
+    const SYSTEM: [&str; 6] = [
         "version",
         "current_catalog",
         "current_schema",
         "current_user",
+        "current_purpose",
+        "cell_hidden",
     ];
     let none = ScalarValue::Utf8(None);
     let constants = SessionConstants {
         catalog: none.clone(),
         schema: none.clone(),
-        user: none,
+        user: none.clone(),
+        purpose: none,
     };
     let registry = Registry::new(
         &Arc::new(Caps::new(Duration::MAX)),

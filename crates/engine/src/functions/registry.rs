@@ -14,7 +14,7 @@ use datafusion::{
 };
 
 use super::{
-    capped::capped, caps::Caps, closed::ClosedFunctions, concat_operator::ConcatOperator,
+    capped::capped, caps::Caps, cell_hidden::cell_hidden, closed::ClosedFunctions, concat_operator::ConcatOperator,
     constants::SessionConstants, planner::ConcatPlanner, series,
 };
 
@@ -64,6 +64,7 @@ impl Registry {
             );
         let mut scalar: Vec<_> = configured.map(|function| capped(&function, caps)).collect();
         scalar.extend(constants.functions().into_iter().map(Arc::new));
+        scalar.push(Arc::new(cell_hidden()));
         let table = SessionStateDefaults::default_table_functions().into_iter();
         let table = table
             .map(|function| (function.name().to_owned(), series::capped(function)))

@@ -99,13 +99,8 @@ async fn plan_and_verify(
         .create_physical_plan(optimized, state)
         .await
         .map_err(classify)?;
-    verify(
-        &plan,
-        session.snapshot(),
-        session.principal(),
-        session.now(),
-    )
-    .map_err(|reason| Error::internal(&format!("the verifier refused a plan: {reason}")))?;
+    verify(&plan, session.snapshot(), session.viewer())
+        .map_err(|reason| Error::internal(&format!("the verifier refused a plan: {reason}")))?;
     Ok(plan)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::contract::{Surroundings, TableDraft, read_contract, settle_versions};
 use super::files::{Files, Unreadable};
-use super::grants::{read_grantees, read_grants};
+use super::grants::{read_grantees, read_grants, read_names};
 use super::storage::read_storages;
 use crate::domain::Domain;
 use crate::fault::{Fault, Span};
@@ -118,6 +118,22 @@ impl Reader<'_> {
                 self.draft.take(manifest);
                 Some(grants)
             });
+        let entitlements = fields
+            .get("entitlements")
+            .map(|node| read_names(source, node, "entitlements"))
+            .unwrap_or_default();
+        for name in &entitlements {
+            if !tables.iter().any(|table| table.is_called(&name.value)) {
+                source.report(
+                    Fault::error(
+                        name.span.clone(),
+                        "unknown-table",
+                        format!("table `{}` is not in this domain", name.value),
+                    )
+                    .with_help("name tables of this domain that others may look members up in"),
+                );
+            }
+        }
         fields.finish();
         let grants = match grants {
             None => Vec::new(),
@@ -131,6 +147,7 @@ impl Reader<'_> {
             storages: storages.into_iter().map(|draft| draft.storage).collect(),
             tables,
             grants,
+            entitlements,
         });
     }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use crate::fault::{Fault, Span, Spanned};
 use crate::grant::{ColumnSelection, GrantManifest, GrantTarget, Grantee};
-use crate::name::DomainName;
+use crate::name::{DomainName, Purpose};
 use crate::yaml::{Fields, Kind, Node, Source, check_header};
 
 /// Reads the tree of `grants.yaml`. Grants with a fault are left out: their
@@ -98,7 +98,10 @@ fn read_grant(source: &Source, node: &Node) -> Option<GrantManifest> {
             .with_help("swap the two, or remove the grant"),
         );
     }
-    fields.not_supported_yet("purposes");
+    let purposes = fields
+        .get("purposes")
+        .map(|node| read_purposes(source, node))
+        .unwrap_or_default();
     fields.not_supported_yet("discover");
     fields.finish();
     Some(GrantManifest {
@@ -110,7 +113,22 @@ fn read_grant(source: &Source, node: &Node) -> Option<GrantManifest> {
         rows,
         from: from.map(|moment| moment.value),
         until: until.map(|moment| moment.value),
+        purposes,
     })
+}
+
+fn read_purposes(source: &Source, node: &Node) -> Vec<Spanned<Purpose>> {
+    let mut purposes = Vec::new();
+    for text in read_names(source, node, "purposes") {
+        match Purpose::parse(&text.value) {
+            Ok(purpose) => purposes.push(Spanned::new(purpose, text.span)),
+            Err(error) => source.report(
+                Fault::error(text.span, "name", error.to_string())
+                    .with_help("write it as sessions will state it: `purposes: [fulfilment]`"),
+            ),
+        }
+    }
+    purposes
 }
 
 /// Reads a list of grantees; those that are none are faults.
@@ -211,7 +229,7 @@ fn read_columns(source: &Source, node: &Node) -> Option<ColumnSelection> {
 }
 
 /// A list of names: not empty, none twice, and no `*`, which stands alone.
-fn read_names(source: &Source, node: &Node, what: &'static str) -> Vec<Spanned<String>> {
+pub(crate) fn read_names(source: &Source, node: &Node, what: &'static str) -> Vec<Spanned<String>> {
     refuse_empty(source, node, what);
     let mut names: Vec<Spanned<String>> = Vec::new();
     for name in source.read_texts(node, what) {

@@ -6,7 +6,8 @@ use std::path::Path;
 use argon2::password_hash::PasswordHash;
 
 use crate::fault::Span;
-use crate::grant::is_principal_name;
+use super::grants::read_grantees;
+use crate::grant::{Grantee, is_principal_name};
 use crate::identity::{Identity, IdentityCredential, IdentityUser, PasswordSource};
 use crate::secret::SecretRef;
 use crate::yaml::{Fields, Kind, Node, Source};
@@ -134,14 +135,48 @@ fn read_user(source: &Source, node: &Node) -> Option<IdentityUser> {
             }
         }
     }
-    fields.not_supported_yet("impersonates");
+    let impersonates = fields
+        .get("impersonates")
+        .map(|node| read_impersonates(source, node, service))
+        .unwrap_or_default();
     fields.finish();
     Some(IdentityUser {
         name: name?,
         credential: credential?,
         groups,
         attributes,
+        impersonates,
     })
+}
+
+/// The groups for whose members a service may act. Only groups: a service
+/// that may act for everyone would be the owner of all data.
+fn read_impersonates(source: &Source, node: &Node, service: Option<bool>) -> BTreeSet<String> {
+    if service == Some(false) {
+        source
+            .error(node, "wrong-value", "only a service acts for others")
+            .help("remove `impersonates`, or say `kind: service`")
+            .report();
+    }
+    let mut groups = BTreeSet::new();
+    for grantee in read_grantees(source, node, "impersonates") {
+        match grantee.value {
+            Grantee::Group(group) => {
+                groups.insert(group);
+            }
+            other @ (Grantee::User(_) | Grantee::Service(_) | Grantee::Everyone) => {
+                source.report(
+                    crate::Fault::error(
+                        grantee.span,
+                        "wrong-value",
+                        format!("`{other}` is not a group"),
+                    )
+                    .with_help("name groups, as in `impersonates: [group:analysts]`"),
+                );
+            }
+        }
+    }
+    groups
 }
 
 fn refuse_credential(source: &Source, node: Option<&Node>, message: &str, instead: &str) {

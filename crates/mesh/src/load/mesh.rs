@@ -16,6 +16,8 @@ pub(crate) struct MeshDraft {
     pub(crate) environment: Option<String>,
     /// The paths of the domains' manifests, as written.
     pub(crate) domains: Vec<Spanned<String>>,
+    /// The path of the guardrails, as written.
+    pub(crate) guardrails: Option<Spanned<String>>,
 }
 
 /// Reads the tree of `mesh.yaml`; `mesh` is only there if the essentials are.
@@ -38,7 +40,9 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
         .get("identity")
         .map(|node| read_identity(source, node))
         .unwrap_or_else(Identity::default);
-    fields.not_supported_yet("guardrails");
+    let guardrails = fields
+        .get("guardrails")
+        .and_then(|node| Some(source.spanned(node, source.read_text(node, "guardrails")?)));
     fields.finish();
     MeshDraft {
         mesh: name.map(|name| Mesh {
@@ -46,10 +50,12 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
             environment: environment.clone(),
             secret,
             identity,
+            guardrails: Vec::new(),
             file,
         }),
         environment,
         domains,
+        guardrails,
     }
 }
 

@@ -4,6 +4,7 @@ mod contract;
 mod domain;
 mod files;
 mod grants;
+mod guardrails;
 mod identity;
 mod local;
 mod mesh;
@@ -18,9 +19,11 @@ use std::sync::Arc;
 
 use self::domain::{DomainDraft, cannot_read, read_domain};
 use self::files::Files;
+use self::guardrails::read_guardrails;
 use self::mesh::{MeshDraft, read_mesh};
 use crate::domain::Domain;
 use crate::fault::{Fault, Span, Spanned};
+use crate::guardrail::GuardrailManifest;
 use crate::identity::Mesh;
 use crate::name::DomainName;
 use crate::yaml::{Source, SourceText, parse};
@@ -102,6 +105,15 @@ pub fn load(mesh_yaml: &Path) -> LoadReport {
         }
     };
 
+    if let Some(named) = draft.guardrails.take() {
+        let (guardrails, mut faults) =
+            load_guardrails(&mut files, &folder, shown_folder, &named, &mut texts);
+        mesh_faults.append(&mut faults);
+        if let Some(mesh) = &mut draft.mesh {
+            mesh.guardrails = guardrails;
+        }
+    }
+
     let mut drafts: Vec<(PathBuf, DomainDraft)> = Vec::new();
     for named in &draft.domains {
         let (manifest, draft) = load_domain(
@@ -143,6 +155,37 @@ pub fn load(mesh_yaml: &Path) -> LoadReport {
         faults,
         files: files.into_paths(),
         texts,
+    }
+}
+
+/// A fault here is one of the mesh: without its limits nothing is served.
+fn load_guardrails(
+    files: &mut Files,
+    folder: &Path,
+    shown_folder: &Path,
+    named: &Spanned<String>,
+    texts: &mut Vec<SourceText>,
+) -> (Vec<GuardrailManifest>, Vec<Fault>) {
+    let located = files.locate(folder, &named.value);
+    let read = located.and_then(|relative| {
+        let text = files.read(&folder.join(&relative))?;
+        Ok((relative, text))
+    });
+    match read {
+        Ok((relative, text)) => {
+            let shown = Arc::from(shown_folder.join(relative));
+            let source = Source::new(shown, folder.to_owned(), text, false);
+            let guardrails = parse(&source)
+                .map(|root| read_guardrails(&source, &root))
+                .unwrap_or_default();
+            let (text, faults) = source.finish();
+            texts.push(text);
+            (guardrails, faults)
+        }
+        Err(reason) => {
+            let fault = cannot_read(&named.span, &named.value, &reason);
+            (Vec::new(), vec![fault])
+        }
     }
 }
 

@@ -7,14 +7,15 @@ use std::{
 };
 
 use weft_mesh::{
-    ColumnSelection, Domain, Fault, GrantManifest, GrantTarget, Grantee, Spanned, Table, TableId,
+    ColumnSelection, Domain, Fault, GrantManifest, GrantTarget, Grantee, Purpose, Spanned, Table, TableId,
 };
 
 use super::{PolicyColumn, TableGrant, TablePolicy};
-use crate::{ColumnMask, RowPredicate, suggest::did_you_mean};
+use crate::{ColumnMask, RowPredicate, predicate::Entitlements, suggest::did_you_mean};
 
 pub(super) struct Compiler<'a> {
     domain: &'a Domain,
+    domains: &'a [&'a Domain],
     /// Positions in the domain's tables by every SQL name.
     by_name: HashMap<String, usize>,
     policies: Vec<TablePolicy>,
@@ -25,7 +26,7 @@ pub(super) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(domain: &'a Domain) -> Self {
+    pub(super) fn new(domain: &'a Domain, domains: &'a [&'a Domain]) -> Self {
         let by_name = domain
             .tables
             .iter()
@@ -46,6 +47,7 @@ impl<'a> Compiler<'a> {
             .collect();
         Self {
             domain,
+            domains,
             by_name,
             policies,
             faults: Vec::new(),
@@ -72,6 +74,11 @@ impl<'a> Compiler<'a> {
             .map(|grantee| grantee.value.clone())
             .collect();
         let name: Arc<str> = Arc::from(grant.name.value.as_str());
+        let purposes: Arc<[Purpose]> = grant
+            .purposes
+            .iter()
+            .map(|purpose| purpose.value.clone())
+            .collect();
         let mut faulty_masks = BTreeSet::new();
         let mut gives_any = false;
         for (at, table) in &targets {
@@ -104,6 +111,7 @@ impl<'a> Compiler<'a> {
                         columns,
                         masks,
                         rows,
+                        purposes: Arc::clone(&purposes),
                     },
                     &to,
                 );
@@ -279,7 +287,12 @@ impl<'a> Compiler<'a> {
         if let Some(known) = self.predicates.get(&key) {
             return Ok(Some(Arc::clone(known)));
         }
-        let parsed = Arc::new(RowPredicate::parse(&rows.value, &rows.span, table)?);
+        let entitlements = Entitlements {
+            reader: Some(&self.domain.name),
+            domains: self.domains,
+        };
+        let parsed = RowPredicate::parse(&rows.value, &rows.span, table, entitlements)?;
+        let parsed = Arc::new(parsed);
         self.predicates.insert(key, Arc::clone(&parsed));
         Ok(Some(parsed))
     }

@@ -1,7 +1,10 @@
 //! Masks as manifests write them: a name, and for some an argument.
 
+use std::collections::BTreeSet;
+
+use arrow_schema::{DataType, TimeUnit};
 use datafusion_common::ScalarValue;
-use weft_mesh::Column;
+use weft_mesh::{Column, InsideMarks, Span};
 
 use super::{ColumnMask, is_numeric, masks_for};
 use crate::{
@@ -75,6 +78,58 @@ impl ColumnMask {
             Some(_) => Ok(mask),
             None => Err(does_not_fit(&mask.to_string(), column)),
         }
+    }
+}
+
+impl ColumnMask {
+    /// Whether a text is a mask of some column.
+    ///
+    /// # Errors
+    /// What is wrong, whatever the column.
+    pub(crate) fn check(text: &str) -> Result<(), String> {
+        let types = [
+            DataType::Utf8,
+            DataType::Int64,
+            DataType::Float64,
+            DataType::Decimal128(38, 10),
+            DataType::Boolean,
+            DataType::Date32,
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+            DataType::Time64(TimeUnit::Microsecond),
+            DataType::Binary,
+        ];
+        let mut problems = Vec::new();
+        for data_type in types {
+            match Self::parse(text, &probe(data_type)) {
+                Ok(_) => return Ok(()),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        // The one that is not about the type says more.
+        let about_text = problems
+            .iter()
+            .find(|problem| !problem.contains("does not fit"));
+        Err(about_text
+            .or_else(|| problems.first())
+            .cloned()
+            .unwrap_or_default())
+    }
+}
+
+/// A column of which nothing but its type is looked at.
+fn probe(data_type: DataType) -> Column {
+    Column {
+        name: "column".to_owned(),
+        physical_name: "column".to_owned(),
+        data_type,
+        required: false,
+        partition: None,
+        primary_key: None,
+        description: None,
+        tags: BTreeSet::new(),
+        classification: None,
+        inside: InsideMarks::default(),
+        span: Span::of_file(""),
     }
 }
 

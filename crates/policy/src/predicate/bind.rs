@@ -1,4 +1,4 @@
-//! Puts a principal's session values into a predicate and folds what has
+//! Puts a viewer's session values into a predicate and folds what has
 //! become constant, in Kleene's logic.
 
 #![expect(
@@ -7,22 +7,24 @@
 )]
 
 use datafusion_common::ScalarValue;
+use weft_mesh::Purpose;
 
-use super::{Operand, RowPredicate};
-use crate::{Principal, literal::text_of};
+use super::{Entitlement, Operand, RowPredicate};
+use crate::{Viewer, literal::text_of};
 
 impl RowPredicate {
-    /// The predicate for one principal: `session.user`, `session.attr` and
-    /// `session.in_group` become literals, a missing attribute NULL. The
+    /// The predicate for one viewer: `session.user`, `session.purpose`,
+    /// `session.attr` and `session.in_group` become literals, what is missing
+    /// NULL. The
     /// result has the same value on every row as the original has in the
     /// principal's session.
-    pub fn bind(&self, principal: &Principal) -> Self {
+    pub fn bind(&self, viewer: &Viewer) -> Self {
         match self {
             Self::Literal(value) => Self::Literal(*value),
-            Self::InGroup(group) => Self::Literal(Some(principal.is_in(group))),
-            Self::Bool(operand) => Self::Bool(operand.bind(principal)),
+            Self::InGroup(group) => Self::Literal(Some(viewer.principal.is_in(group))),
+            Self::Bool(operand) => Self::Bool(operand.bind(viewer)),
             Self::Compare { left, op, right } => {
-                let (left, right) = (left.bind(principal), right.bind(principal));
+                let (left, right) = (left.bind(viewer), right.bind(viewer));
                 match (left.constant(), right.constant()) {
                     (Some(None), _) | (_, Some(None)) => Self::Literal(None),
                     (Some(Some(a)), Some(Some(b))) => Self::Literal(Some(op.holds(a.cmp(b)))),
@@ -38,7 +40,7 @@ impl RowPredicate {
                 list,
                 negated,
             } => {
-                let operand = operand.bind(principal);
+                let operand = operand.bind(viewer);
                 match operand.constant() {
                     Some(None) => Self::Literal(None),
                     Some(Some(text)) => {
@@ -53,7 +55,7 @@ impl RowPredicate {
                 }
             }
             Self::IsNull { operand, negated } => {
-                let operand = operand.bind(principal);
+                let operand = operand.bind(viewer);
                 match operand.constant() {
                     Some(value) => Self::Literal(Some(value.is_none() != *negated)),
                     None => Self::IsNull {
@@ -66,7 +68,7 @@ impl RowPredicate {
                 predicate,
                 truth,
                 negated,
-            } => match predicate.bind(principal) {
+            } => match predicate.bind(viewer) {
                 Self::Literal(value) => Self::Literal(Some((value == *truth) != *negated)),
                 bound => Self::IsTruth {
                     predicate: Box::new(bound),
@@ -80,7 +82,7 @@ impl RowPredicate {
                 case_insensitive,
                 negated,
             } => {
-                let operand = operand.bind(principal);
+                let operand = operand.bind(viewer);
                 match operand.constant() {
                     Some(None) => Self::Literal(None),
                     Some(Some(_)) | None => Self::Like {
@@ -92,7 +94,7 @@ impl RowPredicate {
                 }
             }
             Self::StartsWith { operand, prefix } => {
-                let (operand, prefix) = (operand.bind(principal), prefix.bind(principal));
+                let (operand, prefix) = (operand.bind(viewer), prefix.bind(viewer));
                 match (operand.constant(), prefix.constant()) {
                     (Some(None), _) | (_, Some(None)) => Self::Literal(None),
                     (Some(Some(text)), Some(Some(prefix))) => {
@@ -101,12 +103,26 @@ impl RowPredicate {
                     (None, _) | (_, None) => Self::StartsWith { operand, prefix },
                 }
             }
-            Self::Not(inner) => match inner.bind(principal) {
+            Self::InEntitlement {
+                operand,
+                entitlement,
+            } => match entitlement.rows.bind(viewer).where_true() {
+                Self::Literal(Some(false) | None) => Self::Literal(Some(false)),
+                rows => Self::InEntitlement {
+                    operand: operand.bind(viewer),
+                    entitlement: Box::new(Entitlement {
+                        table: entitlement.table.clone(),
+                        key: entitlement.key.clone(),
+                        rows: Box::new(rows),
+                    }),
+                },
+            },
+            Self::Not(inner) => match inner.bind(viewer) {
                 Self::Literal(value) => Self::Literal(value.map(|value| !value)),
                 bound => Self::Not(Box::new(bound)),
             },
-            Self::And(parts) => join(parts.iter().map(|part| part.bind(principal)), false),
-            Self::Or(parts) => join(parts.iter().map(|part| part.bind(principal)), true),
+            Self::And(parts) => join(parts.iter().map(|part| part.bind(viewer)), false),
+            Self::Or(parts) => join(parts.iter().map(|part| part.bind(viewer)), true),
         }
     }
 
@@ -132,8 +148,19 @@ impl RowPredicate {
             | Self::Like { .. }
             | Self::StartsWith { .. }
             | Self::InGroup(_)
+            | Self::InEntitlement { .. }
             | Self::Not(_)) => other,
         }
+    }
+
+    /// The conjunction of predicates without duplicates, in the order of their
+    /// canonical bytes; `None` where there are none.
+    pub(crate) fn all(predicates: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut parts: Vec<_> = predicates.into_iter().map(BoundPredicate::new).collect();
+        parts.sort_by(|a, b| a.canonical.cmp(&b.canonical));
+        parts.dedup_by(|a, b| a.canonical == b.canonical);
+        let parts: Vec<_> = parts.into_iter().map(|part| part.predicate).collect();
+        (!parts.is_empty()).then(|| join(parts, false))
     }
 
     /// The disjunction of predicates without duplicates, in the order of their
@@ -173,21 +200,19 @@ impl BoundPredicate {
 }
 
 impl Operand {
-    fn bind(&self, principal: &Principal) -> Self {
+    fn bind(&self, viewer: &Viewer) -> Self {
         match self {
             Self::Column { .. } | Self::Literal(_) => self.clone(),
-            Self::User => Self::Literal(ScalarValue::Utf8(Some(principal.name().to_owned()))),
-            Self::Attr(name) => {
-                let value = principal.attribute(name).map(str::to_owned);
-                Self::Literal(ScalarValue::Utf8(value))
-            }
-            Self::Lower(inner) => fold_text(inner.bind(principal), str::to_lowercase, |it| {
+            Self::User => text(Some(viewer.principal.name())),
+            Self::Purpose => text(viewer.purpose.as_ref().map(Purpose::as_str)),
+            Self::Attr(name) => text(viewer.principal.attribute(name)),
+            Self::Lower(inner) => fold_text(inner.bind(viewer), str::to_lowercase, |it| {
                 Self::Lower(Box::new(it))
             }),
-            Self::Upper(inner) => fold_text(inner.bind(principal), str::to_uppercase, |it| {
+            Self::Upper(inner) => fold_text(inner.bind(viewer), str::to_uppercase, |it| {
                 Self::Upper(Box::new(it))
             }),
-            Self::Widen(inner, data_type) => match inner.bind(principal) {
+            Self::Widen(inner, data_type) => match inner.bind(viewer) {
                 // Only session values are widened as literals, so the cast is
                 // from text to text and cannot fail; the original stays if it
                 // ever does.
@@ -208,12 +233,17 @@ impl Operand {
             Self::Literal(value) => text_of(value),
             Self::Column { .. }
             | Self::User
+            | Self::Purpose
             | Self::Attr(_)
             | Self::Lower(_)
             | Self::Upper(_)
             | Self::Widen(..) => None,
         }
     }
+}
+
+fn text(value: Option<&str>) -> Operand {
+    Operand::Literal(ScalarValue::Utf8(value.map(str::to_owned)))
 }
 
 /// Applies a change of case to a constant, or leaves it to the row.

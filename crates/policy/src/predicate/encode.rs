@@ -60,6 +60,14 @@ impl fmt::Display for RowPredicate {
             Self::InGroup(group) => {
                 write!(f, "session.in_group('{}')", group.replace('\'', "''"))
             }
+            Self::InEntitlement {
+                operand,
+                entitlement,
+            } => write!(
+                f,
+                "{operand} IN (SELECT {} FROM {} WHERE {})",
+                entitlement.key, entitlement.table, entitlement.rows
+            ),
             Self::Not(inner) => write!(f, "NOT ({inner})"),
             Self::And(parts) => write_joined(f, parts, " AND "),
             Self::Or(parts) => write_joined(f, parts, " OR "),
@@ -83,6 +91,7 @@ impl fmt::Display for Operand {
             }
             Self::Literal(value) => write_literal(f, value),
             Self::User => f.write_str("session.user"),
+            Self::Purpose => f.write_str("session.purpose"),
             Self::Attr(name) => write!(f, "session.attr('{}')", name.replace('\'', "''")),
             Self::Lower(inner) => write!(f, "lower({inner})"),
             Self::Upper(inner) => write!(f, "upper({inner})"),
@@ -155,6 +164,14 @@ impl RowPredicate {
                 out.tag("in-group");
                 out.text(group);
             }
+            Self::InEntitlement {
+                operand,
+                entitlement,
+            } => {
+                out.tag("in-entitlement");
+                operand.encode(out);
+                entitlement.encode(out);
+            }
             Self::Not(inner) => {
                 out.tag("not");
                 inner.encode(out);
@@ -179,7 +196,7 @@ impl RowPredicate {
 }
 
 impl Operand {
-    fn encode(&self, out: &mut Canonical) {
+    pub(super) fn encode(&self, out: &mut Canonical) {
         match self {
             Self::Column {
                 index,
@@ -196,6 +213,7 @@ impl Operand {
                 out.scalar(value);
             }
             Self::User => out.tag("user"),
+            Self::Purpose => out.tag("purpose"),
             Self::Attr(name) => {
                 out.tag("attr");
                 out.text(name);

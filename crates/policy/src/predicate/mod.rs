@@ -8,6 +8,7 @@
 
 mod bind;
 mod encode;
+mod entitlement;
 mod names;
 mod parse;
 mod syntax;
@@ -19,6 +20,8 @@ use arrow_schema::DataType;
 use datafusion_common::ScalarValue;
 
 pub(crate) use bind::BoundPredicate;
+pub use entitlement::Entitlement;
+pub(crate) use entitlement::Entitlements;
 pub(crate) use syntax::parse_literal;
 
 /// A condition that is TRUE, FALSE or NULL on every row, never an error.
@@ -86,6 +89,15 @@ pub enum RowPredicate {
     },
     /// `session.in_group('g')`; absent once bound.
     InGroup(String),
+    /// `operand IN (SELECT key FROM table WHERE rows)`; the operand is of the
+    /// key's type and reads the row. Never below NOT or IS, so that FALSE and
+    /// NULL need not be told apart.
+    InEntitlement {
+        /// What is looked up.
+        operand: Operand,
+        /// Where.
+        entitlement: Box<Entitlement>,
+    },
     /// NOT.
     Not(Box<RowPredicate>),
     /// AND of two or more.
@@ -127,6 +139,8 @@ pub enum Operand {
     Literal(ScalarValue),
     /// `session.user`, Utf8; absent once bound.
     User,
+    /// `session.purpose`, Utf8, NULL where none is stated; absent once bound.
+    Purpose,
     /// `session.attr('name')`, Utf8, NULL where missing; absent once bound.
     Attr(String),
     /// `lower(text)`, Unicode, of its argument's type.
@@ -140,14 +154,15 @@ pub enum Operand {
 
 impl RowPredicate {
     /// Calls `visit` with every operand that is a column, literal or session
-    /// value.
+    /// value; those inside of an entitlement are of another table and left out.
     pub fn for_each_leaf<'a>(&'a self, visit: &mut impl FnMut(&'a Operand)) {
         match self {
             Self::Literal(_) | Self::InGroup(_) => {}
             Self::Bool(operand)
             | Self::InList { operand, .. }
             | Self::IsNull { operand, .. }
-            | Self::Like { operand, .. } => operand.for_each_leaf(visit),
+            | Self::Like { operand, .. }
+            | Self::InEntitlement { operand, .. } => operand.for_each_leaf(visit),
             Self::Compare { left, right, .. } => {
                 left.for_each_leaf(visit);
                 right.for_each_leaf(visit);
@@ -168,20 +183,53 @@ impl RowPredicate {
     }
 }
 
+impl RowPredicate {
+    /// Calls `visit` with every lookup of an entitlement: what is looked up,
+    /// and where.
+    pub fn for_each_entitlement<'a>(&'a self, visit: &mut impl FnMut(&'a Operand, &'a Entitlement)) {
+        match self {
+            Self::InEntitlement {
+                operand,
+                entitlement,
+            } => visit(operand, entitlement),
+            Self::And(parts) | Self::Or(parts) => {
+                for part in parts {
+                    part.for_each_entitlement(visit);
+                }
+            }
+            Self::IsTruth { predicate, .. } | Self::Not(predicate) => {
+                predicate.for_each_entitlement(visit);
+            }
+            Self::Literal(_)
+            | Self::Bool(_)
+            | Self::Compare { .. }
+            | Self::InList { .. }
+            | Self::IsNull { .. }
+            | Self::Like { .. }
+            | Self::StartsWith { .. }
+            | Self::InGroup(_) => {}
+        }
+    }
+}
+
 impl Operand {
     /// The Arrow type of the value.
     pub fn data_type(&self) -> DataType {
         match self {
             Self::Column { data_type, .. } | Self::Widen(_, data_type) => data_type.clone(),
             Self::Literal(value) => value.data_type(),
-            Self::User | Self::Attr(_) => DataType::Utf8,
+            Self::User | Self::Purpose | Self::Attr(_) => DataType::Utf8,
             Self::Lower(inner) | Self::Upper(inner) => inner.data_type(),
         }
     }
 
     fn for_each_leaf<'a>(&'a self, visit: &mut impl FnMut(&'a Operand)) {
         match self {
-            Self::Column { .. } | Self::Literal(_) | Self::User | Self::Attr(_) => visit(self),
+            Self::Column { .. }
+            | Self::Literal(_)
+            | Self::User
+            | Self::Purpose
+            | Self::Attr(_) => visit(self),
             Self::Lower(inner) | Self::Upper(inner) | Self::Widen(inner, _) => {
                 inner.for_each_leaf(visit);
             }

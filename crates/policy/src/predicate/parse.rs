@@ -10,7 +10,8 @@ use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value, ValueWithSpan};
 use weft_mesh::{Fault, Span, Table};
 
 use super::{
-    CompareOp, Operand, RowPredicate,
+    CompareOp, Entitlements, Operand, RowPredicate,
+    entitlement::in_subquery,
     syntax::{MAX_DEPTH, Problem, literal, location, parse_expression, too_deep},
     values::{
         FUNCTIONS, Term, arguments, coerce, describe, function_name, name_argument, term, text,
@@ -23,7 +24,7 @@ use crate::{literal::SqlLiteral, suggest::did_you_mean};
 /// size is limited.
 const MAX_PATTERN: usize = 256;
 
-const ALLOWED: &str = "allowed are comparisons, IN with literals, BETWEEN, LIKE, IS NULL, AND, OR, \
+const ALLOWED: &str = "allowed are comparisons, IN with literals or one SELECT, BETWEEN, LIKE, IS NULL, AND, OR, \
                        NOT, starts_with, lower, upper, columns and session values";
 
 impl RowPredicate {
@@ -35,9 +36,19 @@ impl RowPredicate {
     /// The text is too long or nested too deeply, does not parse, uses what
     /// the language has not, names an unknown column, or its types do not
     /// meet. All faults of the parts of an AND or OR are reported.
-    pub fn parse(text: &str, span: &Span, table: &Table) -> Result<Self, Vec<Fault>> {
+    pub(crate) fn parse(
+        text: &str,
+        span: &Span,
+        table: &Table,
+        entitlements: Entitlements<'_>,
+    ) -> Result<Self, Vec<Fault>> {
+        let scope = Scope {
+            table,
+            entitlements: Some(entitlements),
+            positive: true,
+        };
         let problems = match parse_expression(text) {
-            Ok(expr) => match condition(&expr, table, 0) {
+            Ok(expr) => match condition(&expr, scope, 0) {
                 Ok(predicate) => return Ok(predicate),
                 Err(problems) => problems,
             },
@@ -48,6 +59,37 @@ impl RowPredicate {
             .into_iter()
             .map(|problem| fault(problem, span, single_line))
             .collect())
+    }
+}
+
+impl RowPredicate {
+    /// Whether a text is an expression at all, whatever it is about.
+    pub(crate) fn check_syntax(text: &str, span: &Span) -> Result<(), Fault> {
+        let single_line = !text.contains('\n');
+        match parse_expression(text) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(fault(problem, span, single_line)),
+        }
+    }
+}
+
+/// What a condition can name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) table: &'a Table,
+    /// `None` inside of one.
+    pub(super) entitlements: Option<Entitlements<'a>>,
+    /// Whether a row comes in where the condition is TRUE, and only there.
+    pub(super) positive: bool,
+}
+
+impl Scope<'_> {
+    /// Below NOT or IS.
+    fn turned(self) -> Self {
+        Self {
+            positive: false,
+            ..self
+        }
     }
 }
 
@@ -72,10 +114,6 @@ fn fault(problem: Problem, span: &Span, single_line: bool) -> Fault {
 pub(super) fn refuse(expr: &Expr) -> Problem {
     let construct = match expr {
         Expr::Function(function) => return refuse_function(expr, function),
-        Expr::InSubquery { .. } => {
-            return Problem::new("not-supported-yet", "`IN (SELECT …)` is not supported yet")
-                .at(location(expr));
-        }
         Expr::BinaryOp { op, .. } if *op == BinaryOperator::Divide => "division".to_owned(),
         Expr::BinaryOp { op, .. } => format!("operator `{op}`"),
         Expr::UnaryOp { op, .. } => format!("operator `{op}`"),
@@ -108,6 +146,7 @@ pub(super) fn refuse(expr: &Expr) -> Problem {
         }
         Expr::Value(_) | Expr::TypedString(_) => "a literal of this kind".to_owned(),
         Expr::InList { .. }
+        | Expr::InSubquery { .. }
         | Expr::Between { .. }
         | Expr::Like { .. }
         | Expr::ILike { .. }
@@ -132,10 +171,6 @@ pub(super) fn refuse(expr: &Expr) -> Problem {
 fn refuse_function(expr: &Expr, function: &sqlparser::ast::Function) -> Problem {
     let name = function_name(function).unwrap_or_else(|| "this".to_owned());
     let problem = match name.as_str() {
-        "session.purpose" => Problem::new(
-            "not-supported-yet",
-            "`session.purpose` is not supported yet",
-        ),
         "user" | "current_user" | "session_user" | "session.user" => Problem::new(
             "predicate-not-allowed",
             format!("function `{name}` is not allowed in a row predicate"),
@@ -155,13 +190,18 @@ fn refuse_function(expr: &Expr, function: &sqlparser::ast::Function) -> Problem 
 
 /// Reads a condition. The parser limits how deep parentheses nest, not how
 /// long a chain of suffixes is, so the depth is counted here again.
-fn condition(expr: &Expr, table: &Table, depth: usize) -> Result<RowPredicate, Vec<Problem>> {
+pub(super) fn condition(
+    expr: &Expr,
+    scope: Scope<'_>,
+    depth: usize,
+) -> Result<RowPredicate, Vec<Problem>> {
+    let table = scope.table;
     if depth > MAX_DEPTH {
         return Err(vec![too_deep()]);
     }
     let one = |problem| vec![problem];
     let truth = |inner: &Expr, truth, negated| {
-        let predicate = Box::new(condition(inner, table, depth + 1)?);
+        let predicate = Box::new(condition(inner, scope.turned(), depth + 1)?);
         Ok(RowPredicate::IsTruth {
             predicate,
             truth,
@@ -169,12 +209,12 @@ fn condition(expr: &Expr, table: &Table, depth: usize) -> Result<RowPredicate, V
         })
     };
     match expr {
-        Expr::Nested(inner) => condition(inner, table, depth + 1),
+        Expr::Nested(inner) => condition(inner, scope, depth + 1),
         Expr::BinaryOp {
             op: op @ (BinaryOperator::And | BinaryOperator::Or),
             ..
         } => {
-            let parts = chain(expr, op, table, depth)?;
+            let parts = chain(expr, op, scope, depth)?;
             Ok(match op {
                 BinaryOperator::And => RowPredicate::And(parts),
                 _ => RowPredicate::Or(parts),
@@ -189,7 +229,7 @@ fn condition(expr: &Expr, table: &Table, depth: usize) -> Result<RowPredicate, V
             expr,
         } => Ok(RowPredicate::Not(Box::new(condition(
             expr,
-            table,
+            scope.turned(),
             depth + 1,
         )?))),
         Expr::IsTrue(inner) => truth(inner, Some(true), false),
@@ -205,6 +245,11 @@ fn condition(expr: &Expr, table: &Table, depth: usize) -> Result<RowPredicate, V
             list,
             negated,
         } => in_list(expr, list, *negated, table).map_err(one),
+        Expr::InSubquery {
+            expr,
+            subquery,
+            negated,
+        } => in_subquery(expr, subquery, *negated, scope, depth),
         Expr::Between {
             expr,
             negated,
@@ -251,7 +296,7 @@ fn condition(expr: &Expr, table: &Table, depth: usize) -> Result<RowPredicate, V
 fn chain(
     expr: &Expr,
     chained: &BinaryOperator,
-    table: &Table,
+    scope: Scope<'_>,
     depth: usize,
 ) -> Result<Vec<RowPredicate>, Vec<Problem>> {
     let mut operands = Vec::new();
@@ -266,7 +311,7 @@ fn chain(
     let mut parts = Vec::with_capacity(operands.len());
     let mut problems = Vec::new();
     for operand in operands.into_iter().rev() {
-        match condition(operand, table, depth + 1) {
+        match condition(operand, scope, depth + 1) {
             Ok(part) => parts.push(part),
             Err(found) => problems.extend(found),
         }

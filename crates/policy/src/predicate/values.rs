@@ -153,6 +153,7 @@ pub(super) fn coerce(
             Operand::Column { name, .. } => format!("column `{name}`: {reason}"),
             Operand::Literal(_)
             | Operand::User
+            | Operand::Purpose
             | Operand::Attr(_)
             | Operand::Lower(_)
             | Operand::Upper(_)
@@ -178,7 +179,9 @@ pub(super) fn describe(operand: &Operand) -> String {
         Operand::Column {
             name, data_type, ..
         } => format!("column `{name}` is {data_type}"),
-        Operand::User | Operand::Attr(_) => format!("`{operand}` is text"),
+        Operand::User | Operand::Purpose | Operand::Attr(_) => {
+            format!("`{operand}` is text")
+        }
         Operand::Literal(_) | Operand::Lower(_) | Operand::Upper(_) | Operand::Widen(..) => {
             format!("`{operand}` is {}", operand.data_type())
         }
@@ -272,19 +275,16 @@ fn session_value(parts: &[Ident], table: &Table) -> Result<Operand, Problem> {
         .as_slice()
     {
         ["session", "user"] if unquoted => return Ok(Operand::User),
-        ["session", "purpose"] if unquoted => Problem::new(
-            "not-supported-yet",
-            "`session.purpose` is not supported yet",
-        ),
+        ["session", "purpose"] if unquoted => return Ok(Operand::Purpose),
         ["session", name] if unquoted => {
             let problem = Problem::new("predicate-not-allowed", format!("there is no `{spelt}`"));
-            let known = ["user", "attr('x')", "in_group('g')"];
-            match (*name, did_you_mean(name, ["user"])) {
+            let known = ["user", "purpose", "attr('x')", "in_group('g')"];
+            match (*name, did_you_mean(&spelt, ["session.user", "session.purpose"])) {
                 ("attr" | "in_group", _) => {
                     problem.with_help(format!("write `session.{name}('x')`"))
                 }
                 (_, Some(help)) if help.starts_with("did") => {
-                    problem.with_help("did you mean `session.user`?")
+                    problem.with_help(help)
                 }
                 _ => problem.with_help(format!("the session has `{}`", known.join("`, `"))),
             }

@@ -3,8 +3,9 @@
 use arrow_schema::DataType;
 
 use crate::{
-    CellRule, ColumnAccess, ColumnMask, Exposure, Principal, Reveal, RowPredicate,
+    CellRule, ColumnAccess, ColumnMask, Exposure, Reveal, RowPredicate, Viewer,
     domain_policy::{PolicyColumn, TableGrant, TablePolicy},
+    guardrails::Limits,
     predicate::BoundPredicate,
 };
 
@@ -29,11 +30,11 @@ pub(super) enum Rows {
 }
 
 impl Rows {
-    pub(super) fn of(grant: &TableGrant, principal: &Principal) -> Self {
+    pub(super) fn of(grant: &TableGrant, viewer: &Viewer) -> Self {
         let Some(rows) = &grant.rows else {
             return Self::Every;
         };
-        let bound = rows.bind(principal).where_true();
+        let bound = rows.bind(viewer).where_true();
         if let RowPredicate::Literal(value) = bound {
             return if value == Some(true) {
                 Self::Every
@@ -55,7 +56,11 @@ impl Rows {
 
 /// The visible columns in the order of the contract. A column that is given
 /// only by grants which are TRUE on no row is there, and empty.
-pub(super) fn columns(policy: &TablePolicy, active: &[Active<'_>]) -> Vec<ColumnAccess> {
+pub(super) fn columns(
+    policy: &TablePolicy,
+    active: &[Active<'_>],
+    limits: &Limits,
+) -> Vec<ColumnAccess> {
     let mut givers: Vec<Vec<&Active<'_>>> = vec![Vec::new(); policy.columns.len()];
     for giver in active {
         for column in giver.grant.columns.iter() {
@@ -67,14 +72,15 @@ pub(super) fn columns(policy: &TablePolicy, active: &[Active<'_>]) -> Vec<Column
     let live = active.iter().filter(|giver| giver.is_live()).count();
     let columns = policy.columns.iter().zip(givers).enumerate();
     columns
-        .filter(|(_, (_, givers))| !givers.is_empty())
+        .filter(|(index, (_, givers))| !givers.is_empty() && !limits.is_denied(*index))
         .map(|(index, (column, givers))| {
+            let floor = limits.floor(index);
             let visible: Vec<_> = givers.iter().copied().filter(|it| it.is_live()).collect();
             if visible.is_empty() {
-                let data_type = cell_type(column, &arms(index, &givers));
+                let data_type = cell_type(column, &arms(index, &givers, floor));
                 return access(column, index, data_type, Exposure::Cells(Vec::new()));
             }
-            let mut rules = arms(index, &visible);
+            let mut rules = arms(index, &visible, floor);
             // Where every grant gives the column, one of the arms is TRUE on
             // every visible row: the last needs no condition.
             if visible.len() == live
@@ -98,21 +104,29 @@ pub(super) fn columns(policy: &TablePolicy, active: &[Active<'_>]) -> Vec<Column
 }
 
 /// One arm for the grants in clear, then one for each mask, most revealing
-/// first, up to the first that is unconditional.
-fn arms(column: usize, givers: &[&Active<'_>]) -> Vec<CellRule> {
-    let masks = givers.iter().filter_map(|giver| giver.grant.mask(column));
-    let mut masks: Vec<&ColumnMask> = masks.collect();
+/// first, up to the first that is unconditional. No arm shows more than the
+/// floor.
+fn arms(column: usize, givers: &[&Active<'_>], floor: Option<&ColumnMask>) -> Vec<CellRule> {
+    let shown = |giver: &&Active<'_>| match (giver.grant.mask(column), floor) {
+        (Some(mask), Some(floor)) if mask.cmp_revealing(floor).is_lt() => Some(floor.clone()),
+        (Some(mask), _) => Some(mask.clone()),
+        (None, floor) => floor.cloned(),
+    };
+    let given: Vec<(Option<ColumnMask>, &&Active<'_>)> =
+        givers.iter().map(|giver| (shown(giver), giver)).collect();
+    let mut masks: Vec<&ColumnMask> = given.iter().filter_map(|(mask, _)| mask.as_ref()).collect();
     masks.sort_by(|a, b| a.cmp_revealing(b));
     masks.dedup();
-    let clear = givers
+    let clear = given
         .iter()
-        .any(|giver| giver.grant.mask(column).is_none())
+        .any(|(mask, _)| mask.is_none())
         .then_some(None);
     let mut rules = Vec::new();
     for mask in clear.into_iter().chain(masks.into_iter().map(Some)) {
-        let with_it = givers
+        let with_it = given
             .iter()
-            .filter(|giver| giver.grant.mask(column) == mask);
+            .filter(|(given, _)| given.as_ref() == mask)
+            .map(|(_, giver)| giver);
         let when = RowPredicate::any(with_it.map(|giver| giver.rows.predicate()));
         let unconditional = when.is_none();
         let reveal = mask.map_or(Reveal::Clear, |mask| Reveal::Masked(mask.clone()));

@@ -20,6 +20,7 @@ fn phc(password: &str) -> String {
 
 fn identity(name: &str, credential: IdentityCredential) -> IdentityUser {
     IdentityUser {
+        impersonates: std::collections::BTreeSet::new(),
         name: spanned(name.to_owned()),
         credential,
         groups: ["analysts".to_owned()].into(),

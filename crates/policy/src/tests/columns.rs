@@ -4,7 +4,7 @@ use arrow_schema::DataType;
 use weft_mesh::{GrantTarget, Grantee};
 
 use super::{
-    Narrow, ana, decide, grant, granted, names, now, orders, orders_id, snapshot, time, user,
+    Narrow, ana, decide, grant, granted, names, orders, orders_id, snapshot, time, user,
 };
 use crate::{
     Access, ColumnMask, Denial, DenialReason, Exposure, Reveal, RowPredicate, TableAccess,
@@ -175,7 +175,7 @@ fn from_is_inclusive_and_until_exclusive() {
     let snapshot = snapshot(&super::domain(vec![orders()], grants));
     let active = |at: &str| {
         matches!(
-            snapshot.decide(&ana(), &orders_id(), time(at)),
+            snapshot.decide(&crate::Viewer::new(std::sync::Arc::new(ana()), time(at)), &orders_id()),
             Access::Granted(_)
         )
     };
@@ -193,7 +193,7 @@ fn an_unserved_table_is_unknown() {
         vec![orders()],
         vec![grant("g", &["everyone"])],
     ));
-    let Access::Denied(denial) = snapshot.decide(&ana(), &other, now()) else {
+    let Access::Denied(denial) = snapshot.decide(&super::viewer(&ana()), &other) else {
         panic!()
     };
     assert_eq!(denial.reasons, [DenialReason::UnknownTable]);
@@ -211,7 +211,7 @@ fn on_a_bare_name_covers_the_newest_version_only() {
         let grants = vec![grant("g", &["everyone"]).on(target)];
         let snapshot = snapshot(&super::domain(vec![old.clone(), new.clone()], grants));
         [&old_id, &new_id]
-            .map(|id| matches!(snapshot.decide(&ana(), id, now()), Access::Granted(_)))
+            .map(|id| matches!(snapshot.decide(&super::viewer(&ana()), id), Access::Granted(_)))
     };
     assert_eq!(
         covers(GrantTarget::Tables(names(&["orders"]))),

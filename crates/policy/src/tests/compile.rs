@@ -2,8 +2,7 @@
 
 use weft_mesh::{ColumnSelection, Fault, GrantManifest, GrantTarget, Severity};
 
-use super::{Narrow, column, domain, grant, names, now, orders, table};
-use crate::DomainPolicy;
+use super::{Narrow, column, compile, domain, grant, names, now, orders, table};
 
 /// Rule, message and help of every fault.
 fn faults(grants: Vec<GrantManifest>) -> Vec<(&'static str, String, String)> {
@@ -14,7 +13,7 @@ fn faults(grants: Vec<GrantManifest>) -> Vec<(&'static str, String, String)> {
             column("why", arrow_schema::DataType::Utf8),
         ],
     );
-    match DomainPolicy::compile(&domain(vec![orders(), returns], grants)) {
+    match compile(&domain(vec![orders(), returns], grants)) {
         Ok(_) => Vec::new(),
         Err(faults) => faults
             .into_iter()
@@ -179,7 +178,7 @@ fn all_faults_of_all_grants_at_once() {
 #[test]
 fn an_ended_grant_is_a_warning() {
     let ended = grant("old", &["everyone"]).between(None, Some("2026-01-01T00:00:00Z"));
-    let policy = DomainPolicy::compile(&domain(vec![orders()], vec![ended])).unwrap();
+    let policy = compile(&domain(vec![orders()], vec![ended])).unwrap();
     let warnings = policy.warnings(now());
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].severity, Severity::Warning);

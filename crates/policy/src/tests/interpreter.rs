@@ -72,6 +72,7 @@ pub(crate) fn eval(
         RowPredicate::StartsWith { operand, prefix } => {
             Some(text(&value(operand))?.starts_with(&text(&value(prefix))?))
         }
+        RowPredicate::InEntitlement { .. } => panic!("there is no other table here"),
         RowPredicate::InGroup(group) => Some(session.is_in(group)),
         RowPredicate::Not(inner) => eval(inner, row, session).map(|value| !value),
         RowPredicate::And(parts) => kleene(parts, row, session, false),
@@ -128,6 +129,7 @@ fn value(operand: &Operand, row: &[ScalarValue], session: &Principal) -> ScalarV
             row[*index].clone()
         }
         Operand::Literal(value) => value.clone(),
+        Operand::Purpose => ScalarValue::Utf8(None),
         Operand::User => ScalarValue::Utf8(Some(session.name().to_owned())),
         Operand::Attr(name) => ScalarValue::Utf8(session.attribute(name).map(str::to_owned)),
         Operand::Lower(inner) => cased(inner, str::to_lowercase),

@@ -138,7 +138,7 @@ fn rule(grant: &GrantManifest, table: &Table) -> Rule {
         rows: grant
             .rows
             .as_ref()
-            .map(|rows| RowPredicate::parse(&rows.value, &rows.span, table).unwrap()),
+            .map(|rows| super::parse(&rows.value, &rows.span, table).unwrap()),
         exposure: exposure.collect(),
     }
 }
@@ -241,8 +241,8 @@ proptest! {
         row in any_row(),
     ) {
         let parsed =
-            RowPredicate::parse(PREDICATES[predicate], &super::span(), &orders()).unwrap();
-        let bound = parsed.bind(&principal);
+            super::parse(PREDICATES[predicate], &super::span(), &orders()).unwrap();
+        let bound = parsed.bind(&super::viewer(&principal));
         let nobody = user("", &[], &[]);
         prop_assert_eq!(eval(&bound, &row, &nobody), eval(&parsed, &row, &principal));
         let settled = bound.where_true();
@@ -346,7 +346,7 @@ proptest! {
 
     #[test]
     fn any_text_is_parsed_or_refused(text in "\\PC{0,80}") {
-        let _ = RowPredicate::parse(&text, &super::span(), &orders());
+        let _ = super::parse(&text, &super::span(), &orders());
         for column in &orders().columns {
             let _ = ColumnMask::parse(&text, column);
         }
@@ -363,14 +363,14 @@ proptest! {
             0..24,
         ),
     ) {
-        let _ = RowPredicate::parse(&words.join(" "), &super::span(), &orders());
+        let _ = super::parse(&words.join(" "), &super::span(), &orders());
     }
 }
 
 #[test]
 fn the_pool_of_predicates_is_sound() {
     for predicate in PREDICATES {
-        RowPredicate::parse(predicate, &super::span(), &orders()).unwrap();
+        super::parse(predicate, &super::span(), &orders()).unwrap();
     }
     assert_eq!(names(&["a"]).len(), 1);
 }

@@ -25,12 +25,13 @@ use std::{
 use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, Utc};
 use weft_mesh::{
-    Column, ColumnSelection, Domain, DomainName, Format, GrantManifest, GrantTarget, Grantee,
-    Location, Span, Spanned, StorageName, Table, TableId, TableName, TableSource, TableStatus,
+    Column, ColumnSelection, Domain, DomainName, Fault, Format, GrantManifest, GrantTarget, Grantee,
+    InsideMarks, Location, Span, Spanned, StorageName, Table, TableId, TableName, TableSource, TableStatus,
 };
 
 use crate::{
-    Access, Authenticator, DomainPolicy, PolicySnapshot, Principal, PrincipalId, TableAccess,
+    Access, Authenticator, DomainPolicy, Guardrails, PolicySnapshot, Principal, PrincipalId,
+    RowPredicate, TableAccess, Viewer, predicate::Entitlements,
 };
 
 pub(crate) fn span() -> Span {
@@ -61,6 +62,7 @@ pub(crate) fn column(name: &str, data_type: DataType) -> Column {
         description: None,
         tags: BTreeSet::new(),
         classification: None,
+        inside: InsideMarks::default(),
         span: span(),
     }
 }
@@ -115,6 +117,7 @@ pub(crate) fn domain(tables: Vec<Table>, grants: Vec<GrantManifest>) -> Domain {
         storages: Vec::new(),
         tables,
         grants,
+        entitlements: Vec::new(),
     }
 }
 
@@ -132,6 +135,7 @@ pub(crate) fn grant(name: &str, to: &[&str]) -> GrantManifest {
         rows: None,
         from: None,
         until: None,
+        purposes: Vec::new(),
     }
 }
 
@@ -196,9 +200,28 @@ pub(crate) fn user(name: &str, groups: &[&str], attributes: &[(&str, &str)]) -> 
     )
 }
 
+pub(crate) fn compile(domain: &Domain) -> Result<DomainPolicy, Vec<Fault>> {
+    DomainPolicy::compile(domain, &[domain])
+}
+
+/// A predicate of a mesh without other tables.
+pub(crate) fn parse(text: &str, span: &Span, table: &Table) -> Result<RowPredicate, Vec<Fault>> {
+    let entitlements = Entitlements {
+        reader: None,
+        domains: &[],
+    };
+    RowPredicate::parse(text, span, table, entitlements)
+}
+
+/// A look of a principal now, without a purpose.
+pub(crate) fn viewer(principal: &Principal) -> Viewer {
+    Viewer::new(Arc::new(principal.clone()), now())
+}
+
 pub(crate) fn snapshot(domain: &Domain) -> PolicySnapshot {
-    let policy = DomainPolicy::compile(domain).unwrap();
-    PolicySnapshot::new(Authenticator::default(), [Arc::new(policy)])
+    let policy = compile(domain).unwrap();
+    let guardrails = Guardrails::default();
+    PolicySnapshot::new(Authenticator::default(), [Arc::new(policy)], guardrails)
 }
 
 pub(crate) fn orders_id() -> TableId {
@@ -206,7 +229,7 @@ pub(crate) fn orders_id() -> TableId {
 }
 
 pub(crate) fn decide(grants: Vec<GrantManifest>, principal: &Principal) -> Access {
-    snapshot(&domain(vec![orders()], grants)).decide(principal, &orders_id(), now())
+    snapshot(&domain(vec![orders()], grants)).decide(&viewer(principal), &orders_id())
 }
 
 pub(crate) fn granted(grants: Vec<GrantManifest>, principal: &Principal) -> TableAccess {

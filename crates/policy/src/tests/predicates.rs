@@ -7,13 +7,13 @@ use super::{ana, column, orders, span, table, user};
 use crate::{CompareOp, Operand, RowPredicate};
 
 fn parse(text: &str) -> RowPredicate {
-    RowPredicate::parse(text, &span(), &orders()).unwrap()
+    super::parse(text, &span(), &orders()).unwrap()
 }
 
 /// The literal that a comparison with a column of the type is made with.
 fn literal_for(data_type: DataType, literal: &str) -> Result<ScalarValue, String> {
     let table = table("t", vec![column("c", data_type)]);
-    match RowPredicate::parse(&format!("c = {literal}"), &span(), &table) {
+    match super::parse(&format!("c = {literal}"), &span(), &table) {
         Ok(RowPredicate::Compare {
             right: Operand::Literal(value),
             ..
@@ -310,7 +310,7 @@ fn literals_that_do_not_fit_are_refused() {
 fn columns_meet_in_the_narrowest_type_that_holds_both() {
     let meet = |a: DataType, b: DataType| {
         let table = table("t", vec![column("a", a), column("b", b)]);
-        match RowPredicate::parse("a < b", &span(), &table) {
+        match super::parse("a < b", &span(), &table) {
             Ok(RowPredicate::Compare {
                 left,
                 op: CompareOp::Lt,
@@ -353,8 +353,8 @@ fn columns_meet_in_the_narrowest_type_that_holds_both() {
 #[test]
 fn session_values_take_the_layout_of_the_column() {
     let table = table("t", vec![column("c", DataType::LargeUtf8)]);
-    let parsed = RowPredicate::parse("c = session.attr('region')", &span(), &table).unwrap();
-    let RowPredicate::Compare { right, .. } = parsed.bind(&ana()) else {
+    let parsed = super::parse("c = session.attr('region')", &span(), &table).unwrap();
+    let RowPredicate::Compare { right, .. } = parsed.bind(&super::viewer(&ana())) else {
         panic!()
     };
     assert_eq!(
@@ -405,11 +405,11 @@ fn binding_folds_what_is_constant() {
         ),
     ];
     for (text, ana_sees, ben_sees) in cases {
-        assert_eq!(parse(text).bind(&ana()).to_string(), ana_sees, "{text}");
-        assert_eq!(parse(text).bind(&nobody).to_string(), ben_sees, "{text}");
+        assert_eq!(parse(text).bind(&super::viewer(&ana())).to_string(), ana_sees, "{text}");
+        assert_eq!(parse(text).bind(&super::viewer(&nobody)).to_string(), ben_sees, "{text}");
     }
     let never = parse("open AND region = session.attr('region')")
-        .bind(&nobody)
+        .bind(&super::viewer(&nobody))
         .where_true();
     assert_eq!(never, RowPredicate::Literal(Some(false)));
 }

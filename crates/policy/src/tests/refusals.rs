@@ -7,7 +7,7 @@ use crate::RowPredicate;
 
 /// Rule and message of the one fault of a predicate.
 fn refused(text: &str) -> (&'static str, String, String) {
-    let mut faults = RowPredicate::parse(text, &span(), &orders()).unwrap_err();
+    let mut faults = super::parse(text, &span(), &orders()).unwrap_err();
     assert_eq!(faults.len(), 1, "{faults:?}");
     let fault = faults.remove(0);
     assert_eq!(fault.span, span());
@@ -436,7 +436,7 @@ fn each_message() {
 
 #[test]
 fn all_parts_are_reported() {
-    let faults = RowPredicate::parse(
+    let faults = super::parse(
         "regoin = 'EU'\n AND (id = 'x' OR now() = 1)",
         &span(),
         &orders(),
@@ -470,7 +470,7 @@ fn nested_columns_cannot_be_read() {
             "column `half` is Float16, which a row predicate cannot read",
         ),
     ] {
-        let faults = RowPredicate::parse(text, &span(), &table).unwrap_err();
+        let faults = super::parse(text, &span(), &table).unwrap_err();
         assert!(
             faults[0].message.starts_with(message),
             "{}",
@@ -487,7 +487,7 @@ fn length_and_depth_are_limited() {
         assert_eq!(rule(&"x".repeat(16 * 1024 + 1)), "predicate-too-long");
         let nested = |depth| format!("{}open{}", "(".repeat(depth), ")".repeat(depth));
         assert_eq!(rule(&nested(5000)), "predicate-too-deep");
-        assert!(RowPredicate::parse(&nested(20), &span(), &orders()).is_ok());
+        assert!(super::parse(&nested(20), &span(), &orders()).is_ok());
         // There the parser gives up NOT as a word before the depth is told.
         assert_eq!(
             rule(&format!("{}open", "NOT ".repeat(4000))),
@@ -499,7 +499,7 @@ fn length_and_depth_are_limited() {
         );
         // Long chains are not deep.
         let chain = vec!["open"; 1600].join(" AND ");
-        let RowPredicate::And(parts) = RowPredicate::parse(&chain, &span(), &orders()).unwrap()
+        let RowPredicate::And(parts) = super::parse(&chain, &span(), &orders()).unwrap()
         else {
             panic!()
         };

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use weft_mesh::GrantTarget;
 
-use super::{Narrow, domain, grant, names, now, orders, user};
-use crate::{Access, Authenticator, DomainPolicy, PolicySnapshot};
+use super::{Narrow, domain, grant, names, orders, user, viewer};
+use crate::{Access, Authenticator, DomainPolicy, Guardrails, PolicySnapshot};
 
 #[test]
 fn a_hundred_thousand_grants_decide_quickly() {
@@ -29,19 +29,24 @@ fn a_hundred_thousand_grants_decide_quickly() {
         })
         .collect();
     let domain = domain(tables, grants);
-    let policy = DomainPolicy::compile(&domain).unwrap();
-    let snapshot = PolicySnapshot::new(Authenticator::default(), [Arc::new(policy)]);
+    let policy = DomainPolicy::compile(&domain, &[&domain]).unwrap();
+    let snapshot = PolicySnapshot::new(
+        Authenticator::default(),
+        [Arc::new(policy)],
+        Guardrails::default(),
+    );
     let principal = user(
         "ana",
         &["g1", "g2", "g3", "g4", "g5", "g150"],
         &[("region", "EU")],
     );
 
+    let viewer = viewer(&principal);
     let started = Instant::now();
     let granted = domain
         .tables
         .iter()
-        .map(|table| snapshot.decide(&principal, &table.id(&domain.name), now()))
+        .map(|table| snapshot.decide(&viewer, &table.id(&domain.name)))
         .filter(|access| matches!(access, Access::Granted(access) if access.grants.len() == 5))
         .count();
     let took = started.elapsed();

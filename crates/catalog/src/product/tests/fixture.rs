@@ -36,6 +36,7 @@ pub(super) fn column(name: &str, data_type: DataType) -> Column {
         description: None,
         tags: Default::default(),
         classification: None,
+        inside: Default::default(),
         span: Span::of_file("t.odcs.yaml"),
     }
 }
@@ -150,7 +151,7 @@ impl Lake {
     reason = "the table under test stands without its seal"
 )]
 pub(super) fn session(table: &Arc<ProductTable>) -> SessionContext {
-    let runtime = table.runtime(&RuntimeEnv::default());
+    let runtime = table.runtime(&RuntimeEnv::default(), &[]);
     let mut config = SessionConfig::new().with_target_partitions(2);
     config.options_mut().execution.parquet.pushdown_filters = false;
     let session = SessionContext::new_with_config_rt(config, runtime);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields};
 
 use super::types::{ACCEPTED, logical_type, parse_physical_type};
-use crate::table::Column;
+use crate::table::{Column, InsideMarks};
 use crate::yaml::{Kind, Node, Source};
 
 /// The longest column name, in bytes.
@@ -81,6 +81,7 @@ fn read_column(source: &Source, node: &Node) -> Option<Column> {
         description: text("description"),
         tags: read_tags(node),
         classification: text("classification"),
+        inside: read_inside(node),
         span: source.span(name_node),
     })
 }
@@ -109,6 +110,30 @@ pub(crate) fn read_tags(node: &Node) -> BTreeSet<String> {
         .iter()
         .filter_map(|tag| tag.as_text().map(str::to_owned))
         .collect()
+}
+
+/// What the properties, items, keys and values inside are marked with.
+fn read_inside(node: &Node) -> InsideMarks {
+    let map = node.child("map");
+    let parts = node
+        .child("properties")
+        .map(Node::items)
+        .unwrap_or_default()
+        .iter()
+        .map(|property| &**property)
+        .chain(node.child("items"))
+        .chain(map.and_then(|map| map.child("key")))
+        .chain(map.and_then(|map| map.child("value")));
+    let mut marks = InsideMarks::default();
+    for part in parts {
+        marks.tags.extend(read_tags(part));
+        let classification = part.child("classification").and_then(Node::as_text);
+        marks.classifications.extend(classification.map(str::to_owned));
+        let deeper = read_inside(part);
+        marks.tags.extend(deeper.tags);
+        marks.classifications.extend(deeper.classifications);
+    }
+    marks
 }
 
 fn report_duplicates<'n>(source: &Source, properties: impl Iterator<Item = &'n Node>) {
