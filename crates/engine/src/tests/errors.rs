@@ -136,6 +136,7 @@ async fn session_options_are_checked() {
     let options = |catalog: &str, schema: &str, timezone: &str| {
         let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         SessionOptions {
+            purpose: None,
             catalog: set(catalog),
             schema: set(schema),
             timezone: set(timezone),
