@@ -1,6 +1,7 @@
 //! The engine over a small mesh of files: `sales.orders` is granted,
 //! `hr.people` is not.
 
+mod access;
 mod caps;
 mod errors;
 mod execution;

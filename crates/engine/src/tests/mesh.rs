@@ -90,8 +90,16 @@ impl Mesh {
     }
 
     pub(super) async fn with(configure: impl FnOnce(EngineConfig) -> EngineConfig) -> Self {
+        Self::of(&FILES, configure).await
+    }
+
+    /// A mesh of these files: path and text.
+    pub(super) async fn of(
+        files: &[(&str, &str)],
+        configure: impl FnOnce(EngineConfig) -> EngineConfig,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
-        for (name, text) in FILES {
+        for (name, text) in files {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap_or_else(|| Path::new("."))).unwrap();
             fs::write(path, text).unwrap();
