@@ -95,10 +95,16 @@ const CASES: [(&str, &str, &str, &str); 12] = [
         "",
     ),
     (
-        "columns: '*'\n  purposes: [x]",
+        "columns: '*'\n  discover: true",
         "9:5: error[not-supported-yet]",
         "",
         "",
+    ),
+    (
+        "columns: '*'\n  purposes: [just looking]",
+        "9:16: error[name]",
+        "`just looking` is not a purpose name: use letters, digits, `-`, `_` and `.`",
+        "purposes: [fulfilment]",
     ),
 ];
 
