@@ -15,6 +15,7 @@ mod cli;
 mod edges;
 mod governance;
 mod object_storage;
+mod proof;
 mod protocol;
 mod seal;
 mod support;

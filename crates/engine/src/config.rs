@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
+use weft_catalog::UserPushdown;
 use weft_mesh::Purpose;
 
 /// How the engine plans and runs; every field has a default.
@@ -19,6 +20,8 @@ pub struct EngineConfig {
     pub target_partitions: usize,
     /// Rows a batch.
     pub batch_size: usize,
+    /// Which filters of users run where the data is read.
+    pub user_pushdown: UserPushdown,
 }
 
 impl Default for EngineConfig {
@@ -32,6 +35,7 @@ impl Default for EngineConfig {
             // The standard library reads the quota of the cgroup.
             target_partitions: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             batch_size: 8192,
+            user_pushdown: UserPushdown::default(),
         }
     }
 }

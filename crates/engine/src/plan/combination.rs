@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use datafusion::{
-    common::tree_node::TreeNodeRecursion, datasource::source_as_provider,
-    logical_expr::LogicalPlan,
+    common::tree_node::TreeNodeRecursion, datasource::source_as_provider, logical_expr::LogicalPlan,
 };
 use weft_catalog::GovernedTable;
 use weft_mesh::TableId;
