@@ -41,8 +41,8 @@ mod suggest;
 mod tests;
 
 pub use access::{
-    Access, CellRule, ColumnAccess, Denial, DenialReason, Exposure, GrantReason, GuardrailReason, Reveal,
-    TableAccess, Taken,
+    Access, CellRule, ColumnAccess, Denial, DenialReason, Exposure, GrantReason, GuardrailReason,
+    Reveal, TableAccess, Taken,
 };
 pub use authenticator::Authenticator;
 pub use domain_policy::DomainPolicy;

@@ -95,10 +95,10 @@ const CASES: [(&str, &str, &str, &str); 12] = [
         "",
     ),
     (
-        "columns: '*'\n  purposes: [x]",
-        "9:5: error[not-supported-yet]",
-        "",
-        "",
+        "columns: '*'\n  purposes: [just looking]",
+        "9:16: error[name]",
+        "use letters, digits",
+        "write it as sessions will state it",
     ),
 ];
 

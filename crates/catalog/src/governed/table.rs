@@ -144,6 +144,13 @@ impl GovernedTable {
         }
     }
 
+    /// Whether every cell of the table is visible.
+    fn is_open(&self) -> bool {
+        let all = self.access.columns.len() == self.product.table().columns.len();
+        let clear = |column: &ColumnAccess| matches!(column.exposure, Exposure::Clear);
+        self.access.rows.is_none() && all && self.access.columns.iter().all(clear)
+    }
+
     fn clear_columns(&self) -> ClearColumns<'_> {
         ClearColumns {
             schema: &self.schema,
@@ -290,7 +297,7 @@ impl TableProvider for GovernedTable {
             rows: VisibleRows::new(
                 self.product.visible_counts(),
                 self.access.digest(),
-                self.product.total_bytes(),
+                self.is_open().then(|| self.product.total_bytes()),
                 row_width(&self.product.schema()),
             ),
             product: Arc::clone(&self.product),

@@ -3,7 +3,8 @@
 //! The planner puts the smaller side of a join into memory, so it needs sizes.
 //! They must not be a channel: footers count hidden rows. What is told is the
 //! number of rows that this very access has shown before, which its holder may
-//! count anyway, and until then a size class far too coarse to read a row from.
+//! count anyway. Until then it is a size class of the stored bytes where
+//! nothing of the table is hidden, and else one and the same class.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -52,13 +53,19 @@ pub(crate) struct VisibleRows {
 }
 
 impl VisibleRows {
-    /// `bytes` is the stored size of the snapshot, `width` the bytes of a row.
-    pub(crate) fn new(counts: &VisibleCounts, digest: [u8; 32], bytes: u64, width: usize) -> Self {
-        let rows = usize::try_from(bytes).unwrap_or(usize::MAX) / width.max(1);
+    /// `bytes` is the stored size of the snapshot, given where all of it is
+    /// visible; `width` the bytes of a row.
+    pub(crate) fn new(
+        counts: &VisibleCounts,
+        digest: [u8; 32],
+        bytes: Option<u64>,
+        width: usize,
+    ) -> Self {
+        let rows = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX) / width.max(1);
         Self {
             counts: counts.clone(),
             digest,
-            size_class: size_class(rows),
+            size_class: bytes.map_or(UNTOLD, |bytes| size_class(rows(bytes))),
         }
     }
 
@@ -80,6 +87,10 @@ impl VisibleRows {
         }
     }
 }
+
+/// The class of every table of which something is hidden: that of a fact
+/// table, so that what is known to be small is put into memory before it.
+const UNTOLD: usize = 64 * 16 * 16 * 16;
 
 /// Powers of 16: two tables in one class are joined in the order written.
 fn size_class(rows: usize) -> usize {
