@@ -32,8 +32,7 @@ pub(crate) const GROUPS: [&str; 6] = ["g0", "g1", "g42", "g77", "g120", "g199"];
 
 const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$6PkDtv45XS4S6vzzEc/gmQ$P2XlsGaCHgxG0dQwTnVXWH45jSbW+9jiTP7YJ0mDnaE";
 
-const COLUMNS: &str = "\
-      - {name: id, logicalType: integer, required: true, primaryKey: true}
+const COLUMNS: &str = "      - {name: id, logicalType: integer, required: true, primaryKey: true}
       - {name: region, logicalType: string}
       - {name: email, logicalType: string, tags: [pii], classification: confidential}
       - {name: amount, logicalType: number, physicalType: \"DECIMAL(12,2)\", tags: [money]}
