@@ -32,7 +32,7 @@ fn mesh(grants: &str) -> MeshDir {
 }
 
 /// What is added to a good grant, the fault's place and rule, and its words.
-const CASES: [(&str, &str, &str, &str); 12] = [
+const CASES: [(&str, &str, &str, &str); 13] = [
     (
         "columns: [id, regoin]",
         "8:19: error[unknown-column]",
@@ -95,10 +95,16 @@ const CASES: [(&str, &str, &str, &str); 12] = [
         "",
     ),
     (
+        "columns: '*'\n  discover: true",
+        "9:5: error[not-supported-yet]",
+        "",
+        "",
+    ),
+    (
         "columns: '*'\n  purposes: [just looking]",
         "9:16: error[name]",
-        "use letters, digits",
-        "write it as sessions will state it",
+        "`just looking` is not a purpose name: use letters, digits, `-`, `_` and `.`",
+        "purposes: [fulfilment]",
     ),
 ];
 

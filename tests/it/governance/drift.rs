@@ -1,7 +1,9 @@
 //! Files and contracts that change under grants and guardrails: a change never
 //! widens access. The cases stand in the order of docs/schema-drift.md.
 
-use arrow::array::{ArrayRef, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, RecordBatch};
 
 use super::{Stored, batch, ints, texts};
 use crate::support::{MeshDir, TestClient, TestServer, cells};
@@ -71,7 +73,6 @@ impl Drift {
     }
 
     async fn start(&self) -> (TestServer, TestClient) {
-        let _ = tracing_subscriber::fmt().with_test_writer().try_init(); // TEMP
         let server = TestServer::start(&self.mesh).await;
         let ana = server.client("ana", "pw").await;
         (server, ana)
@@ -141,34 +142,28 @@ async fn files_that_are_not_what_the_contract_says() {
             &["id|region|email|amount"],
         ),
         (
-            "a clear column of another type that reads as the contract's",
+            "a column of a narrower type",
             batch([
                 id(),
                 ("region", region()),
                 ("email", email()),
-                ("amount", texts(["10", "20", "30"])),
+                (
+                    "amount",
+                    Arc::new(Int32Array::from(vec![10, 20, 30])) as ArrayRef,
+                ),
             ]),
             &["id|region|email|amount", "1|EU|**x|10", "3|EU|**z|30"],
         ),
+        // Whatever the values are: a hidden one decides nothing.
         (
-            "a clear column of another type that does not",
-            batch([
-                id(),
-                ("region", region()),
-                ("email", email()),
-                ("amount", texts(["ten", "secret", "30"])),
-            ]),
-            &[failed],
-        ),
-        (
-            "only a hidden row does not read as the contract's type",
+            "a clear column of another type",
             batch([
                 id(),
                 ("region", region()),
                 ("email", email()),
                 ("amount", texts(["10", "secret", "30"])),
             ]),
-            &["id|region|email|amount", "1|EU|**x|10", "3|EU|**z|30"],
+            &[failed],
         ),
         (
             "a masked column of another type",
@@ -178,7 +173,7 @@ async fn files_that_are_not_what_the_contract_says() {
                 ("email", ints([71, 72, 73])),
                 ("amount", amounts()),
             ]),
-            &["id|region|email|amount", "1|EU|*1|10", "3|EU|*3|30"],
+            &[failed],
         ),
         (
             "the predicate's column of another type",
@@ -188,14 +183,13 @@ async fn files_that_are_not_what_the_contract_says() {
                 ("email", email()),
                 ("amount", amounts()),
             ]),
-            &["id|region|email|amount"],
+            &[failed],
         ),
     ] {
         let drift = Drift::new(EUROPE, "");
         Stored::Parquet.write(&drift.mesh, "sales", "orders", "all", &file);
         let (_server, ana) = drift.start().await;
         let seen = sees(&ana).await;
-        eprintln!("FILES {what}: {seen:?}");
         if expected == [failed] {
             assert_eq!(seen.len(), 1, "{what}: {seen:?}");
             assert!(seen[0].contains("sales.orders"), "{what}: {seen:?}");
@@ -242,7 +236,18 @@ async fn check(cases: &[Case<'_>]) {
         let (server, ana) = drift.start().await;
         let before = sees(&ana).await;
         drift.columns(case.columns);
+        // The files follow: what their types do is another test.
+        if case.columns == RETYPED && case.outcome == Taken {
+            let file = batch([
+                ("id", ints([1, 2, 3])),
+                ("region", region()),
+                ("email", email()),
+                ("amount", texts(["10", "20", "30"])),
+            ]);
+            Stored::Parquet.write(&drift.mesh, "sales", "orders", "all", &file);
+        }
         let report = server.live.reload().await;
+        server.live.refresh().await;
         assert!(report.applied, "{what}: {:?}", report.faults);
         let rules: Vec<_> = report.faults.iter().map(|fault| fault.rule).collect();
         assert_eq!(

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Plants each fault of mutants.txt in a copy of the sources and runs the tests that ought to see it.
+
+Usage: run.py [NAME ...]        exit code 0 only where every mutant is killed
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+LIST = HERE / "mutants.txt"
+#: Longer than any killer takes, and shorter than a query that never ends.
+TEST_SECONDS = 600
+
+
+def fail(message):
+    sys.exit(f"mutants: {message}")
+
+
+def read_mutants():
+    """The blocks of mutants.txt, in order."""
+    mutants, block, key = [], None, None
+    for number, line in enumerate(LIST.read_text().splitlines(), 1):
+        if line.startswith("| ") or line == "|":
+            if key not in ("find", "with"):
+                fail(f"{LIST.name}:{number}: a line that goes on after `{key}`")
+            block[key] += "\n" + line[2:]
+            continue
+        if not line.strip() or line.startswith("#"):
+            continue
+        key, _, value = line.partition(" ")
+        value = value.strip()
+        if key == "mutant":
+            block = {"mutant": value, "kill": []}
+            mutants.append(block)
+        elif block is None or key not in ("why", "file", "find", "with", "kill"):
+            fail(f"{LIST.name}:{number}: `{key}` is no key here")
+        elif key == "kill":
+            block["kill"].append(value.split())
+        else:
+            block[key] = value
+    for block in mutants:
+        for key in ("why", "file", "find", "with", "kill"):
+            if not block.get(key) and key != "with":
+                fail(f"mutant `{block['mutant']}` has no `{key}`")
+        block.setdefault("with", "")
+    return mutants
+
+
+def plant(block, copy):
+    """Writes the fault into the copy; returns what puts it right again."""
+    path = copy / block["file"]
+    text = path.read_text()
+    count = text.count(block["find"])
+    if count != 1:
+        fail(f"mutant `{block['mutant']}`: its text stands {count} times in {block['file']}")
+    path.write_text(text.replace(block["find"], block["with"]))
+    return lambda: path.write_text(text)
+
+
+def build(copy, env):
+    """Builds all tests; their paths by name, or None with the compiler's errors."""
+    cargo = os.environ.get("CARGO", "cargo")
+    command = [cargo, "test", "--workspace", "--locked", "--no-run", "--message-format=json"]
+    run = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True)
+    binaries, errors = {}, []
+    for line in run.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("reason") == "compiler-artifact" and message.get("executable"):
+            if message["profile"]["test"]:
+                binaries[message["target"]["name"]] = message["executable"]
+        elif message.get("reason") == "compiler-message" and message["message"]["level"] == "error":
+            errors.append(message["message"]["rendered"])
+    if run.returncode != 0:
+        return None, "\n".join(errors) or run.stderr
+    return binaries, ""
+
+
+def failed_test(binary, filters, copy, env):
+    """The name of the first test that fails, or None."""
+    command = [binary, *filters]
+    try:
+        run = subprocess.run(
+            command, cwd=copy, env=env, capture_output=True, text=True, timeout=TEST_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return "(no end)"
+    if run.returncode == 0:
+        return None
+    for line in run.stdout.splitlines():
+        if line.startswith("test ") and line.endswith("... FAILED"):
+            return line.split()[1]
+    return "(the process ended)"
+
+
+def judge(block, copy, env):
+    """What killed the mutant, or None."""
+    binaries, errors = build(copy, env)
+    if binaries is None:
+        fail(f"mutant `{block['mutant']}` does not compile:\n{errors}")
+    for binary, *filters in block["kill"]:
+        if binary not in binaries:
+            fail(f"mutant `{block['mutant']}`: there is no test binary `{binary}`")
+        found = failed_test(binaries[binary], filters, copy, env)
+        if found:
+            return f"{binary} {found}"
+    return None
+
+
+def main():
+    mutants = read_mutants()
+    wanted = sys.argv[1:]
+    unknown = set(wanted) - {block["mutant"] for block in mutants}
+    if unknown:
+        fail(f"there is no mutant {', '.join(sorted(unknown))}")
+    chosen = [block for block in mutants if not wanted or block["mutant"] in wanted]
+    width = max(len(block["mutant"]) for block in chosen)
+    target = os.environ.get("CARGO_TARGET_DIR") or str(ROOT / "target")
+    with tempfile.TemporaryDirectory(prefix="weft-mutants-") as folder:
+        copy = pathlib.Path(folder) / "weft"
+        ignored = shutil.ignore_patterns("target", ".git", "__pycache__")
+        shutil.copytree(ROOT, copy, ignore=ignored)
+        # Dependencies are shared; the crates of the copy have a path of their own.
+        env = dict(os.environ, CARGO_TARGET_DIR=os.path.abspath(target), RUST_BACKTRACE="0")
+        env.setdefault("WEFT_PROVE_SECONDS", "20")
+        survivors = []
+        for number, block in enumerate(chosen, 1):
+            started = time.monotonic()
+            restore = plant(block, copy)
+            killer = judge(block, copy, env)
+            restore()
+            took = f"{time.monotonic() - started:4.0f} s"
+            verdict = f"killed by {killer}" if killer else f"SURVIVED: {block['why']}"
+            print(f"{number:3}/{len(chosen)}  {block['mutant']:{width}}  {took}  {verdict}", flush=True)
+            if not killer:
+                survivors.append(block["mutant"])
+    killed = len(chosen) - len(survivors)
+    print(f"mutation score: {killed} of {len(chosen)} killed, {100 * killed // len(chosen)} %")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()
