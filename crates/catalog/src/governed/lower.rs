@@ -10,6 +10,7 @@ use datafusion::logical_expr::expr::{Case, InList, Like};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, ScalarUDF, cast, lit};
 use weft_policy::{CellRule, ColumnAccess, CompareOp, Exposure, Operand, Reveal, RowPredicate};
 
+use super::unparsed;
 use super::unpruned::unpruned;
 use crate::mask::{self, MaskKeys};
 
@@ -124,10 +125,9 @@ pub(crate) fn column(
     raw_schema: &Schema,
     keys: &MaskKeys,
 ) -> Result<Expr> {
-    let raw_type = raw_schema.field_with_name(&access.name)?.data_type();
     let expr = match &access.exposure {
         Exposure::Clear => raw(&access.name),
-        Exposure::Cells(rules) => cells(rules, &access.name, raw_type, target, keys),
+        Exposure::Cells(rules) => cells(rules, &access.name, raw_schema, target, keys)?,
     };
     Ok(expr.alias(&access.name))
 }
@@ -136,16 +136,20 @@ pub(crate) fn column(
 fn cells(
     rules: &[CellRule],
     name: &str,
-    raw_type: &DataType,
+    raw_schema: &Schema,
     target: &DataType,
     keys: &MaskKeys,
-) -> Expr {
+) -> Result<Expr> {
+    let raw_type = raw_schema.field_with_name(name)?.data_type();
     let mut arms = Vec::new();
     let mut otherwise = lit(ScalarValue::Null);
     for rule in rules {
         let value = reveal(&rule.reveal, name, raw_type, target, keys);
         match &rule.when {
-            Some(when) => arms.push((Box::new(predicate(when)), Box::new(value))),
+            Some(when) => {
+                let when = unparsed::guarded(predicate(when), raw_schema)?;
+                arms.push((Box::new(when), Box::new(value)));
+            }
             None => {
                 otherwise = value;
                 break;
@@ -153,12 +157,12 @@ fn cells(
         }
     }
     if arms.is_empty() {
-        return cast(otherwise, target.clone());
+        return Ok(cast(otherwise, target.clone()));
     }
-    cast(
+    Ok(cast(
         Expr::Case(Case::new(None, arms, Some(Box::new(otherwise)))),
         target.clone(),
-    )
+    ))
 }
 
 fn reveal(

@@ -16,6 +16,7 @@ mod private_session;
 mod scan;
 mod stream;
 mod table;
+mod unparsed;
 mod unpruned;
 mod verify;
 mod visible_rows;

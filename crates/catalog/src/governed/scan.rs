@@ -74,8 +74,11 @@ pub struct GovernedScanExec {
     inner: Arc<dyn ExecutionPlan>,
     /// Dynamic filters that `inner` carries, over this node's own columns.
     dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
-    /// For each output column: clear on every visible row.
-    identity_columns: Arc<[bool]>,
+    /// For each output column: clear on every visible row, and no cell of it
+    /// that does not parse.
+    open_columns: Arc<[bool]>,
+    /// The output columns that `inner` has a marker for, behind all of them.
+    markers: Arc<[usize]>,
     /// The user's filters that run inside, as the user may read them.
     pushed: Arc<[String]>,
     limit: Option<usize>,
@@ -88,11 +91,13 @@ pub struct GovernedScanExec {
 pub(crate) struct Seal {
     pub(crate) identity: SealIdentity,
     pub(crate) product: Arc<ProductTable>,
-    /// The governed plan; its output columns are the sealed columns by name and position.
+    /// The governed plan; its output columns are the sealed columns by name and
+    /// position, and the markers behind them.
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     /// The authorised schema of the projected columns.
     pub(crate) schema: SchemaRef,
-    pub(crate) identity_columns: Vec<bool>,
+    pub(crate) open_columns: Vec<bool>,
+    pub(crate) markers: Vec<usize>,
     pub(crate) pushed: Vec<String>,
     pub(crate) limit: Option<usize>,
     pub(crate) rows: VisibleRows,
@@ -116,7 +121,8 @@ impl GovernedScanExec {
             base: Arc::clone(&seal.plan),
             inner: seal.plan,
             dynamic_filters: Vec::new(),
-            identity_columns: seal.identity_columns.into(),
+            open_columns: seal.open_columns.into(),
+            markers: seal.markers.into(),
             pushed: seal.pushed.into(),
             limit: seal.limit,
             rows: seal.rows,
@@ -159,7 +165,8 @@ impl GovernedScanExec {
             base: Arc::clone(&self.base),
             inner,
             dynamic_filters: dynamic,
-            identity_columns: Arc::clone(&self.identity_columns),
+            open_columns: Arc::clone(&self.open_columns),
+            markers: Arc::clone(&self.markers),
             pushed: Arc::clone(&self.pushed),
             limit: self.limit,
             rows: self.rows.clone(),
@@ -168,19 +175,15 @@ impl GovernedScanExec {
         }
     }
 
-    fn is_identity(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
-        expr.downcast_ref::<Column>().is_some_and(|c| {
-            self.identity_columns
-                .get(c.index())
-                .copied()
-                .unwrap_or(false)
-        })
+    fn is_open(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
+        expr.downcast_ref::<Column>()
+            .is_some_and(|c| self.open_columns.get(c.index()).copied().unwrap_or(false))
     }
 
     /// A clear column whose statistics bound every value of it.
     fn is_prunable(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
         let schema = self.properties.eq_properties.schema();
-        self.is_identity(expr)
+        self.is_open(expr)
             && expr
                 .downcast_ref::<Column>()
                 .and_then(|c| schema.fields().get(c.index()))
@@ -336,6 +339,7 @@ impl ExecutionPlan for GovernedScanExec {
             inner,
             Arc::clone(self.properties.eq_properties.schema()),
             table.clone(),
+            Arc::clone(&self.markers),
             counter,
         )))
     }
@@ -410,7 +414,7 @@ impl ExecutionPlan for GovernedScanExec {
         &self,
         order: &[PhysicalSortExpr],
     ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
-        if self.limit.is_some() || !order.iter().all(|key| self.is_identity(&key.expr)) {
+        if self.limit.is_some() || !order.iter().all(|key| self.is_open(&key.expr)) {
             return Ok(SortOrderPushdownResult::Unsupported);
         }
         Ok(

@@ -27,6 +27,7 @@ use super::leakproof::ClearColumns;
 use super::lower::{self, RAW};
 use super::private_session::private_state;
 use super::scan::{GovernedScanExec, Seal, SealIdentity};
+use super::unparsed;
 use super::visible_rows::{VisibleRows, row_width};
 use crate::error::redact;
 use crate::mask::MaskKeys;
@@ -99,7 +100,8 @@ impl GovernedTable {
     }
 
     /// The governed plan over the columns `wanted` (positions in the authorised
-    /// schema): scan, policy and safe filters, masks, limit.
+    /// schema): scan, policy and safe filters, masks, limit. Behind them come the
+    /// markers of [`Self::marked`].
     fn inner_plan(
         &self,
         wanted: &[usize],
@@ -108,7 +110,9 @@ impl GovernedTable {
     ) -> Result<LogicalPlan> {
         let base = provider_as_source(Arc::clone(&self.product) as Arc<dyn TableProvider>);
         let mut plan = LogicalPlanBuilder::scan(RAW, base, None)?;
+        let raw = self.product.schema();
         let policy = self.access.rows.as_ref().map(lower::predicate);
+        let policy = policy.map(|p| unparsed::guarded(p, &raw)).transpose()?;
         let filters = policy.into_iter().chain(
             safe.iter()
                 .cloned()
@@ -118,7 +122,6 @@ impl GovernedTable {
         if let Some(filter) = conjunction(filters) {
             plan = plan.filter(filter)?;
         }
-        let raw = self.product.schema();
         let mut columns = Vec::with_capacity(wanted.len());
         for index in wanted {
             let (Some(column), Some((_, field))) = (
@@ -129,11 +132,47 @@ impl GovernedTable {
             };
             columns.push(lower::column(column, field.data_type(), &raw, &self.keys)?);
         }
+        columns.extend(self.marked(wanted)?.into_iter().map(|(_, marker)| marker));
         plan = plan.project(columns)?;
         if limit.is_some() {
             plan = plan.limit(0, limit)?;
         }
         plan.build()
+    }
+}
+
+impl GovernedTable {
+    /// Of the columns `wanted` those that can show a cell in clear that did not
+    /// parse: the position in `wanted`, and where it does.
+    fn marked(&self, wanted: &[usize]) -> Result<Vec<(usize, Expr)>> {
+        let raw = self.product.schema();
+        let columns = wanted.iter().enumerate();
+        let mut marked = Vec::new();
+        for (position, index) in columns {
+            if let Some(column) = self.access.columns.get(*index)
+                && let Some(marker) = unparsed::marker(column, &raw)?
+            {
+                marked.push((position, marker));
+            }
+        }
+        Ok(marked)
+    }
+
+    /// Whether `filter` may run inside of the seal.
+    fn enters(&self, filter: &Expr) -> bool {
+        self.clear_columns().accepts(filter)
+            && unparsed::reads_parsed(filter, &self.product.schema())
+    }
+
+    /// Clear on every visible row, and never a cell that does not parse.
+    fn is_open(&self, index: usize) -> bool {
+        let raw = self.product.schema();
+        self.identity.get(index).copied().unwrap_or(false)
+            && self
+                .access
+                .columns
+                .get(index)
+                .is_some_and(|column| !unparsed::can_be_unparsed(&column.name, &raw))
     }
 }
 
@@ -176,11 +215,10 @@ impl TableProvider for GovernedTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let clear = self.clear_columns();
         Ok(filters
             .iter()
             .map(|filter| {
-                if clear.accepts(filter) {
+                if self.enters(filter) {
                     TableProviderFilterPushDown::Exact
                 } else {
                     TableProviderFilterPushDown::Unsupported
@@ -196,10 +234,9 @@ impl TableProvider for GovernedTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let clear = self.clear_columns();
         // Asked again here: not every plan comes from the SQL planner.
         let (safe, rest): (Vec<Expr>, Vec<Expr>) =
-            filters.iter().cloned().partition(|f| clear.accepts(f));
+            filters.iter().cloned().partition(|f| self.enters(f));
         let projected: Vec<usize> =
             projection.map_or_else(|| (0..self.schema.fields().len()).collect(), Clone::clone);
         let wanted = with_columns_of(&projected, &rest, &self.schema);
@@ -215,6 +252,7 @@ impl TableProvider for GovernedTable {
             .map_err(|e| redact(table, e))?;
 
         let schema = Arc::new(self.schema.project(&wanted)?);
+        let marked = self.marked(&wanted).map_err(|e| redact(table, e))?;
         let sealed = GovernedScanExec::new(Seal {
             identity: SealIdentity {
                 table: table.clone(),
@@ -226,14 +264,12 @@ impl TableProvider for GovernedTable {
                 self.product.visible_counts(),
                 self.access.digest(),
                 self.product.total_bytes(),
-                row_width(&self.product.schema()),
+                row_width(&self.product.table().arrow_schema()),
             ),
             product: Arc::clone(&self.product),
             plan,
-            identity_columns: wanted
-                .iter()
-                .map(|i| self.identity.get(*i).copied().unwrap_or(false))
-                .collect(),
+            open_columns: wanted.iter().map(|i| self.is_open(*i)).collect(),
+            markers: marked.into_iter().map(|(column, _)| column).collect(),
             schema: Arc::clone(&schema),
             pushed: safe.iter().map(ToString::to_string).collect(),
             limit,
