@@ -11,6 +11,7 @@ mod names;
 mod odd_values;
 mod reload;
 mod tables;
+mod unparsed;
 mod until;
 
 use std::sync::Arc;

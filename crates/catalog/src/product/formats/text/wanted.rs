@@ -59,7 +59,13 @@ impl Wanted {
         let values = file_schema.fields().len() / 2;
         let mut read: Vec<usize> = indices
             .iter()
-            .map(|index| if *index < values { *index } else { index - values })
+            .map(|index| {
+                if *index < values {
+                    *index
+                } else {
+                    index - values
+                }
+            })
             .collect();
         read.sort_unstable();
         read.dedup();

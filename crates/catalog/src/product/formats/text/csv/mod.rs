@@ -97,8 +97,13 @@ impl CsvReading {
             .with_quote(self.settings.format.quote);
         let (header, _) = format.infer_schema(header, Some(0))?;
         let names: Vec<&str> = header.fields().iter().map(|f| f.name().trim()).collect();
-        Columns::by_name(&names, &self.contract, &self.required, self.wanted.columns())
-            .map_err(DataFusionError::from)
+        Columns::by_name(
+            &names,
+            &self.contract,
+            &self.required,
+            self.wanted.columns(),
+        )
+        .map_err(DataFusionError::from)
     }
 }
 

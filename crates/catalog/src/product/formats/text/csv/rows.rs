@@ -10,10 +10,10 @@ use datafusion::common::Result;
 use super::super::Damage;
 use super::super::input::{Input, check_record};
 use super::super::wanted::{Decoded, Wanted};
+use super::Settings;
 use super::cells::Cells;
 use super::columns::Columns;
 use super::split::{Ended, Splitter};
-use super::Settings;
 use crate::error::SchemaMismatch;
 
 pub(super) struct CsvRows {
@@ -54,9 +54,10 @@ impl CsvRows {
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let decoded = match self.fast().await? {
             Fast::End => return Ok(None),
-            Fast::Batch(batch) => {
-                Decoded::clean(self.arranged(batch.columns(), batch.num_rows()), batch.num_rows())
-            }
+            Fast::Batch(batch) => Decoded::clean(
+                self.arranged(batch.columns(), batch.num_rows()),
+                batch.num_rows(),
+            ),
             Fast::Damaged => {
                 self.input.rewind();
                 self.decoder = self
