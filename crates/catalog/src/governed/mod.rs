@@ -12,6 +12,7 @@ mod catalog;
 mod dynamic_filter;
 mod leakproof;
 mod lower;
+mod partitions;
 mod private_session;
 mod scan;
 mod stream;

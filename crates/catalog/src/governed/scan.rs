@@ -30,7 +30,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{
-    SchedulingType, apply_expression_roots, reset_plan_states,
+    Boundedness, EmissionType, SchedulingType, apply_expression_roots, reset_plan_states,
 };
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
@@ -47,7 +47,7 @@ use weft_policy::PrincipalId;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
 use super::visible_rows::{RunCount, VisibleRows};
-use super::{dynamic_filter, leakproof};
+use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
 use crate::mesh_snapshot::Epoch;
 use crate::product::ProductTable;
@@ -94,6 +94,8 @@ pub(crate) struct Seal {
     /// The governed plan; its output columns are the sealed columns by name and
     /// position, and the markers behind them.
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// How many the seal has; `plan` has no more.
+    pub(crate) partitions: usize,
     /// The authorised schema of the projected columns.
     pub(crate) schema: SchemaRef,
     pub(crate) open_columns: Vec<bool>,
@@ -105,14 +107,13 @@ pub(crate) struct Seal {
 
 impl GovernedScanExec {
     pub(crate) fn new(seal: Seal) -> Self {
-        let partitions = seal.plan.properties().partitioning.partition_count();
         // No orderings, no constants, no uniqueness: all of them are read off
         // data that the principal may not see.
         let properties = PlanProperties::new(
             EquivalenceProperties::new(seal.schema),
-            Partitioning::UnknownPartitioning(partitions),
-            seal.plan.properties().emission_type,
-            seal.plan.properties().boundedness,
+            Partitioning::UnknownPartitioning(seal.partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         Self {
@@ -324,10 +325,8 @@ impl ExecutionPlan for GovernedScanExec {
     ) -> Result<SendableRecordBatchStream> {
         let private = self.private_context(&context);
         let table = &self.identity.table;
-        let inner = self
-            .inner
-            .execute(partition, private)
-            .map_err(|e| redact(table, e))?;
+        let inner =
+            partitions::execute(&self.inner, partition, private).map_err(|e| redact(table, e))?;
         // A run that reads everything the principal may see has counted it.
         let counter =
             (self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty())
@@ -418,8 +417,7 @@ impl ExecutionPlan for GovernedScanExec {
             return Ok(SortOrderPushdownResult::Unsupported);
         }
         Ok(
-            match self
-                .inner
+            match partitions::unspread(&self.inner)
                 .try_pushdown_sort(order)
                 .map_err(|e| redact(&self.identity.table, e))?
             {

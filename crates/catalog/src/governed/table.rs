@@ -25,6 +25,7 @@ use weft_policy::{Exposure, PrincipalId, TableAccess};
 
 use super::leakproof::ClearColumns;
 use super::lower::{self, RAW};
+use super::partitions;
 use super::private_session::private_state;
 use super::scan::{GovernedScanExec, Seal, SealIdentity};
 use super::unparsed;
@@ -250,6 +251,9 @@ impl TableProvider for GovernedTable {
             .create_physical_plan(&logical)
             .await
             .map_err(|e| redact(table, e))?;
+        let partitions = state.config().target_partitions().max(1);
+        let plan = partitions::fitted(plan, partitions, limit, self.product.total_bytes())
+            .map_err(|e| redact(table, e))?;
 
         let schema = Arc::new(self.schema.project(&wanted)?);
         let marked = self.marked(&wanted).map_err(|e| redact(table, e))?;
@@ -268,6 +272,7 @@ impl TableProvider for GovernedTable {
             ),
             product: Arc::clone(&self.product),
             plan,
+            partitions,
             open_columns: wanted.iter().map(|i| self.is_open(*i)).collect(),
             markers: marked.into_iter().map(|(column, _)| column).collect(),
             schema: Arc::clone(&schema),
