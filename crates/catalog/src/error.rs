@@ -41,7 +41,8 @@ pub enum SourceErrorKind {
     Invalid,
     /// A file was overwritten or removed under the query. The next query sees the new one.
     Changed,
-    /// A file lacks a required column or a value of it, or holds it in a type that does not fit.
+    /// A file lacks a required column or a value of it, or holds it in a type that
+    /// does not fit, or a value that does not parse.
     Schema,
 }
 
@@ -50,6 +51,8 @@ pub enum SourceErrorKind {
 #[derive(Debug)]
 pub struct SourceError {
     table: String,
+    /// A visible column, of which a visible cell is the cause.
+    column: Option<String>,
     kind: SourceErrorKind,
     reference: Uuid,
 }
@@ -65,8 +68,18 @@ impl SourceError {
         tracing::error!(%reference, %table, ?kind, %detail, "data source failed");
         Self {
             table: table.to_string(),
+            column: None,
             kind,
             reference,
+        }
+    }
+
+    /// A visible row shows a cell of `column` in clear that does not parse.
+    pub(crate) fn unparsed(table: &TableId, column: &str) -> Self {
+        let detail = format!("a cell of `{column}` in a visible row does not parse");
+        Self {
+            column: Some(column.to_owned()),
+            ..Self::report(table, SourceErrorKind::Schema, &detail)
         }
     }
 
@@ -87,11 +100,11 @@ impl SourceError {
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "data source of `{}` failed, ref {}",
-            self.table, self.reference
-        )
+        write!(f, "data source of `{}` failed", self.table)?;
+        if let Some(column) = &self.column {
+            write!(f, ": a value of `{column}` does not parse")?;
+        }
+        write!(f, ", ref {}", self.reference)
     }
 }
 
@@ -122,6 +135,7 @@ pub(crate) fn redact(table: &TableId, error: DataFusionError) -> DataFusionError
         // table that is read: an entitlement's name is not for the reader.
         return DataFusionError::External(Box::new(SourceError {
             table: table.to_string(),
+            column: found.column.clone(),
             kind: found.kind,
             reference: found.reference,
         }));

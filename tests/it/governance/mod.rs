@@ -12,6 +12,7 @@ mod names;
 mod odd_values;
 mod reload;
 mod tables;
+mod unparsed;
 mod until;
 
 use std::sync::Arc;

@@ -22,6 +22,7 @@ use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, lit};
 use weft_policy::{ColumnAccess, Entitlement, Exposure, Operand, RowPredicate, TableAccess};
 
 use super::lower::{self, RAW};
+use super::unparsed;
 use crate::mesh_snapshot::MeshSnapshot;
 use crate::product::ProductTable;
 
@@ -110,6 +111,7 @@ fn keys(
     let key = lower::operand(&entitlement.key);
     // There are no entitlements within one.
     let rows = lower::predicate(&entitlement.rows, &EntitlementTables::default());
+    let rows = unparsed::guarded(rows, &product.schema())?;
     LogicalPlanBuilder::scan(RAW, source, None)?
         .filter(rows.and(key.clone().is_not_null()))?
         .project([key.alias(KEY)])?
@@ -117,7 +119,8 @@ fn keys(
         .alias(name)
 }
 
-const KEY: &str = "key";
+/// No column of a contract is called so: it has a control character.
+const KEY: &str = "member\u{1}key";
 
 fn member(operand: &Operand, entitlement: &Entitlement) -> Expr {
     Expr::Column(Column::new(Some(name(operand, entitlement)), KEY))

@@ -13,6 +13,7 @@ use weft_policy::{
 };
 
 use super::entitlement::EntitlementTables;
+use super::unparsed;
 use super::unpruned::unpruned;
 use crate::mask::{self, MaskKeys};
 
@@ -137,26 +138,32 @@ pub(crate) fn column(
     keys: &MaskKeys,
     members: &EntitlementTables,
 ) -> Result<Expr> {
-    let raw_type = raw_schema.field_with_name(&access.name)?.data_type();
     let expr = match &access.exposure {
         Exposure::Clear => raw(&access.name),
-        Exposure::Cells(rules) => cells(rules, &access.name, raw_type, target, keys, members),
+        Exposure::Cells(rules) => cells(rules, &access.name, raw_schema, target, keys, members)?,
     };
     Ok(expr.alias(&access.name))
 }
 
 /// Whether policy leaves nothing of a cell: no arm applies, or one that shows
 /// NULL. It reads what the arms read, and never the cell.
-pub(crate) fn hidden(access: &ColumnAccess, members: &EntitlementTables) -> Expr {
+pub(crate) fn hidden(
+    access: &ColumnAccess,
+    raw_schema: &Schema,
+    members: &EntitlementTables,
+) -> Result<Expr> {
     let Exposure::Cells(rules) = &access.exposure else {
-        return lit(false);
+        return Ok(lit(false));
     };
     let mut arms = Vec::new();
     let mut otherwise = lit(true);
     for rule in rules {
         let hides = lit(matches!(rule.reveal, Reveal::Masked(ColumnMask::Nullify)));
         match &rule.when {
-            Some(when) => arms.push((Box::new(predicate(when, members)), Box::new(hides))),
+            Some(when) => {
+                let when = unparsed::guarded(predicate(when, members), raw_schema)?;
+                arms.push((Box::new(when), Box::new(hides)));
+            }
             None => {
                 otherwise = hides;
                 break;
@@ -164,26 +171,30 @@ pub(crate) fn hidden(access: &ColumnAccess, members: &EntitlementTables) -> Expr
         }
     }
     if arms.is_empty() {
-        return otherwise;
+        return Ok(otherwise);
     }
-    Expr::Case(Case::new(None, arms, Some(Box::new(otherwise))))
+    Ok(Expr::Case(Case::new(None, arms, Some(Box::new(otherwise)))))
 }
 
 /// `CASE WHEN φ1 THEN c WHEN φ2 THEN mask(c) END`; no arm, no value.
 fn cells(
     rules: &[CellRule],
     name: &str,
-    raw_type: &DataType,
+    raw_schema: &Schema,
     target: &DataType,
     keys: &MaskKeys,
     members: &EntitlementTables,
-) -> Expr {
+) -> Result<Expr> {
+    let raw_type = raw_schema.field_with_name(name)?.data_type();
     let mut arms = Vec::new();
     let mut otherwise = lit(ScalarValue::Null);
     for rule in rules {
         let value = reveal(&rule.reveal, name, raw_type, target, keys);
         match &rule.when {
-            Some(when) => arms.push((Box::new(predicate(when, members)), Box::new(value))),
+            Some(when) => {
+                let when = unparsed::guarded(predicate(when, members), raw_schema)?;
+                arms.push((Box::new(when), Box::new(value)));
+            }
             None => {
                 otherwise = value;
                 break;
@@ -191,12 +202,12 @@ fn cells(
         }
     }
     if arms.is_empty() {
-        return cast(otherwise, target.clone());
+        return Ok(cast(otherwise, target.clone()));
     }
-    cast(
+    Ok(cast(
         Expr::Case(Case::new(None, arms, Some(Box::new(otherwise)))),
         target.clone(),
-    )
+    ))
 }
 
 fn reveal(

@@ -30,7 +30,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{
-    SchedulingType, apply_expression_roots, reset_plan_states,
+    Boundedness, EmissionType, SchedulingType, apply_expression_roots, reset_plan_states,
 };
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
@@ -48,7 +48,7 @@ use super::entitlement::EntitlementTables;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
 use super::visible_rows::{RunCount, VisibleRows};
-use super::{dynamic_filter, leakproof};
+use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
 use crate::mesh_snapshot::Epoch;
 use crate::product::ProductTable;
@@ -77,8 +77,11 @@ pub struct GovernedScanExec {
     inner: Arc<dyn ExecutionPlan>,
     /// Dynamic filters that `inner` carries, over this node's own columns.
     dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
-    /// For each output column: clear on every visible row.
-    identity_columns: Arc<[bool]>,
+    /// For each output column: clear on every visible row, and no cell of it
+    /// that does not parse.
+    open_columns: Arc<[bool]>,
+    /// The output columns that `inner` has a marker for, behind all of them.
+    markers: Arc<[usize]>,
     /// The user's filters that run inside, as the user may read them.
     pushed: Arc<[String]>,
     limit: Option<usize>,
@@ -92,11 +95,15 @@ pub(crate) struct Seal {
     pub(crate) identity: SealIdentity,
     pub(crate) product: Arc<ProductTable>,
     pub(crate) members: EntitlementTables,
-    /// The governed plan; its output columns are the sealed columns by name and position.
+    /// The governed plan; its output columns are the sealed columns by name and
+    /// position, and the markers behind them.
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// How many the seal has; `plan` has no more.
+    pub(crate) partitions: usize,
     /// The authorised schema of the projected columns.
     pub(crate) schema: SchemaRef,
-    pub(crate) identity_columns: Vec<bool>,
+    pub(crate) open_columns: Vec<bool>,
+    pub(crate) markers: Vec<usize>,
     pub(crate) pushed: Vec<String>,
     pub(crate) limit: Option<usize>,
     pub(crate) rows: VisibleRows,
@@ -104,14 +111,13 @@ pub(crate) struct Seal {
 
 impl GovernedScanExec {
     pub(crate) fn new(seal: Seal) -> Self {
-        let partitions = seal.plan.properties().partitioning.partition_count();
         // No orderings, no constants, no uniqueness: all of them are read off
         // data that the principal may not see.
         let properties = PlanProperties::new(
             EquivalenceProperties::new(seal.schema),
-            Partitioning::UnknownPartitioning(partitions),
-            seal.plan.properties().emission_type,
-            seal.plan.properties().boundedness,
+            Partitioning::UnknownPartitioning(seal.partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         Self {
@@ -121,7 +127,8 @@ impl GovernedScanExec {
             base: Arc::clone(&seal.plan),
             inner: seal.plan,
             dynamic_filters: Vec::new(),
-            identity_columns: seal.identity_columns.into(),
+            open_columns: seal.open_columns.into(),
+            markers: seal.markers.into(),
             pushed: seal.pushed.into(),
             limit: seal.limit,
             rows: seal.rows,
@@ -169,7 +176,8 @@ impl GovernedScanExec {
             base: Arc::clone(&self.base),
             inner,
             dynamic_filters: dynamic,
-            identity_columns: Arc::clone(&self.identity_columns),
+            open_columns: Arc::clone(&self.open_columns),
+            markers: Arc::clone(&self.markers),
             pushed: Arc::clone(&self.pushed),
             limit: self.limit,
             rows: self.rows.clone(),
@@ -178,19 +186,15 @@ impl GovernedScanExec {
         }
     }
 
-    fn is_identity(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
-        expr.downcast_ref::<Column>().is_some_and(|c| {
-            self.identity_columns
-                .get(c.index())
-                .copied()
-                .unwrap_or(false)
-        })
+    fn is_open(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
+        expr.downcast_ref::<Column>()
+            .is_some_and(|c| self.open_columns.get(c.index()).copied().unwrap_or(false))
     }
 
     /// A clear column whose statistics bound every value of it.
     fn is_prunable(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
         let schema = self.properties.eq_properties.schema();
-        self.is_identity(expr)
+        self.is_open(expr)
             && expr
                 .downcast_ref::<Column>()
                 .and_then(|c| schema.fields().get(c.index()))
@@ -332,10 +336,8 @@ impl ExecutionPlan for GovernedScanExec {
     ) -> Result<SendableRecordBatchStream> {
         let private = self.private_context(&context);
         let table = &self.identity.table;
-        let inner = self
-            .inner
-            .execute(partition, private)
-            .map_err(|e| redact(table, e))?;
+        let inner =
+            partitions::execute(&self.inner, partition, private).map_err(|e| redact(table, e))?;
         // A run that reads everything the principal may see has counted it.
         let counter =
             (self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty())
@@ -347,6 +349,7 @@ impl ExecutionPlan for GovernedScanExec {
             inner,
             Arc::clone(self.properties.eq_properties.schema()),
             table.clone(),
+            Arc::clone(&self.markers),
             counter,
         )))
     }
@@ -421,12 +424,11 @@ impl ExecutionPlan for GovernedScanExec {
         &self,
         order: &[PhysicalSortExpr],
     ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
-        if self.limit.is_some() || !order.iter().all(|key| self.is_identity(&key.expr)) {
+        if self.limit.is_some() || !order.iter().all(|key| self.is_open(&key.expr)) {
             return Ok(SortOrderPushdownResult::Unsupported);
         }
         Ok(
-            match self
-                .inner
+            match partitions::unspread(&self.inner)
                 .try_pushdown_sort(order)
                 .map_err(|e| redact(&self.identity.table, e))?
             {

@@ -4,23 +4,45 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use datafusion::arrow::array::{Array, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
+use datafusion::error::DataFusionError;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 use weft_mesh::TableId;
 
 use super::visible_rows::RowCounter;
-use crate::error::{SchemaMismatch, redact};
+use crate::error::{SchemaMismatch, SourceError, redact};
 
 /// Re-stamps the batches of the plan inside with the authorised schema and
 /// turns every error of it into a reference.
+///
+/// It refuses the first row that lacks a required value or shows a cell that
+/// does not parse, and hands out those before it: which rows share a batch
+/// depends on rows that are not seen. Here and not in the readers: what a hidden
+/// row lacks must not disturb.
 pub(crate) struct SealedStream {
     inner: SendableRecordBatchStream,
     schema: SchemaRef,
     table: TableId,
+    /// For each column of `inner` behind those of `schema` whose marker it is.
+    markers: Arc<[usize]>,
     counter: Option<RowCounter>,
+    state: State,
+}
+
+enum State {
+    Running,
+    /// The next poll fails.
+    Failing(DataFusionError),
+    Failed,
+}
+
+/// What is wrong with a visible row.
+enum Fault {
+    Missing(String),
+    Unparsed(String),
 }
 
 impl SealedStream {
@@ -28,58 +50,112 @@ impl SealedStream {
         inner: SendableRecordBatchStream,
         schema: SchemaRef,
         table: TableId,
+        markers: Arc<[usize]>,
         counter: Option<RowCounter>,
     ) -> Self {
         Self {
             inner,
             schema,
             table,
+            markers,
             counter,
+            state: State::Running,
         }
+    }
+
+    /// The rows of `batch` up to the first that is refused; the error comes next.
+    fn checked(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let Some((row, fault)) = self.first_fault(batch) else {
+            return self.stamp(batch);
+        };
+        self.counter = None;
+        let error = match fault {
+            Fault::Missing(column) => {
+                let reason = format!("the required column `{column}` is NULL in a row");
+                redact(&self.table, SchemaMismatch(reason).into())
+            }
+            Fault::Unparsed(column) => {
+                DataFusionError::External(Box::new(SourceError::unparsed(&self.table, &column)))
+            }
+        };
+        if row == 0 {
+            self.state = State::Failed;
+            return Err(error);
+        }
+        self.state = State::Failing(error);
+        self.stamp(&batch.slice(0, row))
     }
 
     /// Inner schemas differ in nullability and metadata; the row count is given
     /// because `count(*)` reads no column at all.
     fn stamp(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        self.check_required(batch)
-            .map_err(|e| redact(&self.table, e.into()))?;
+        let columns = batch.columns().iter().take(self.schema.fields().len());
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(
             Arc::clone(&self.schema),
-            batch.columns().to_vec(),
+            columns.cloned().collect(),
             &options,
         )
         .map_err(|e| redact(&self.table, e.into()))
     }
+
+    /// Of the first row that is refused the first column that makes it so.
+    fn first_fault(&self, batch: &RecordBatch) -> Option<(usize, Fault)> {
+        let fields = self.schema.fields();
+        let unparsed = self
+            .markers
+            .iter()
+            .zip(batch.columns().iter().skip(fields.len()))
+            .filter_map(|(column, marker)| {
+                let row = first_true(marker)?;
+                Some((row, Fault::Unparsed(fields.get(*column)?.name().clone())))
+            });
+        let missing = fields
+            .iter()
+            .zip(batch.columns())
+            .filter(|(field, _)| !field.is_nullable())
+            .filter_map(|(field, column)| {
+                let row = first_null(column)?;
+                Some((row, Fault::Missing(field.name().clone())))
+            });
+        unparsed.chain(missing).min_by_key(|(row, _)| *row)
+    }
 }
 
-impl SealedStream {
-    /// Here and not in the readers: what a hidden row lacks must not disturb.
-    fn check_required(&self, batch: &RecordBatch) -> Result<(), SchemaMismatch> {
-        let mut columns = self.schema.fields().iter().zip(batch.columns());
-        match columns.find(|(field, column)| !field.is_nullable() && column.null_count() > 0) {
-            Some((field, _)) => Err(SchemaMismatch(format!(
-                "the required column `{}` is NULL in a row",
-                field.name()
-            ))),
-            None => Ok(()),
-        }
+fn first_true(marker: &dyn Array) -> Option<usize> {
+    let marker = marker.as_boolean_opt()?;
+    if !marker.has_true() {
+        return None;
     }
+    marker.iter().position(|unparsed| unparsed == Some(true))
+}
+
+fn first_null(column: &dyn Array) -> Option<usize> {
+    if column.null_count() == 0 {
+        return None;
+    }
+    (0..column.len()).find(|row| column.is_null(*row))
 }
 
 impl Stream for SealedStream {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Running => self.state = State::Running,
+            State::Failing(error) => return Poll::Ready(Some(Err(error))),
+            State::Failed => return Poll::Ready(None),
+        }
         Poll::Ready(match ready!(self.inner.poll_next_unpin(cx)) {
             Some(Ok(batch)) => {
                 if let Some(counter) = &mut self.counter {
                     counter.add(batch.num_rows());
                 }
-                Some(self.stamp(&batch))
+                Some(self.checked(&batch))
             }
             Some(Err(error)) => {
                 self.counter = None;
+                self.state = State::Failed;
                 Some(Err(redact(&self.table, error)))
             }
             None => {

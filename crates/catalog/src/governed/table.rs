@@ -26,8 +26,10 @@ use weft_policy::{ColumnAccess, Exposure, PrincipalId, TableAccess};
 use super::entitlement::EntitlementTables;
 use super::leakproof::ClearColumns;
 use super::lower::{self, RAW};
+use super::partitions;
 use super::private_session::private_state;
 use super::scan::{GovernedScanExec, Seal, SealIdentity};
+use super::unparsed;
 use super::visible_rows::{VisibleRows, row_width};
 use crate::error::redact;
 use crate::mask::MaskKeys;
@@ -159,23 +161,15 @@ impl GovernedTable {
     }
 
     /// Whether every cell of the table is visible.
-    fn is_open(&self) -> bool {
+    fn hides_nothing(&self) -> bool {
         let all = self.access.columns.len() == self.product.table().columns.len();
         let clear = |column: &ColumnAccess| matches!(column.exposure, Exposure::Clear);
         self.access.rows.is_none() && all && self.access.columns.iter().all(clear)
     }
 
-    /// Whether a filter of the user may run inside of the seal.
-    fn lets_in(&self, filter: &Expr) -> bool {
-        let clear = ClearColumns {
-            schema: &self.schema,
-            identity: &self.identity,
-        };
-        self.pushdown == UserPushdown::Leakproof && clear.accepts(filter)
-    }
-
     /// The governed plan over the columns `wanted` (positions in the authorised
-    /// schema): scan, policy and safe filters, masks, limit.
+    /// schema): scan, policy and safe filters, masks, limit. Behind them come the
+    /// markers of [`Self::marked`].
     fn inner_plan(
         &self,
         wanted: &[usize],
@@ -187,7 +181,9 @@ impl GovernedTable {
         let rows = self.access.rows.as_ref();
         let read = wanted.iter().filter_map(|index| self.column_of(*index));
         plan = self.members.join(plan, rows, read)?;
+        let raw = self.product.schema();
         let policy = rows.map(|rows| lower::predicate(rows, &self.members));
+        let policy = policy.map(|p| unparsed::guarded(p, &raw)).transpose()?;
         let filters = policy.into_iter().chain(
             safe.iter()
                 .cloned()
@@ -197,7 +193,6 @@ impl GovernedTable {
         if let Some(filter) = conjunction(filters) {
             plan = plan.filter(filter)?;
         }
-        let raw = self.product.schema();
         let mut columns = Vec::with_capacity(wanted.len());
         for index in wanted {
             let (Some(column), Some(field)) =
@@ -206,7 +201,7 @@ impl GovernedTable {
                 return datafusion::common::internal_err!("no column {index} in a governed table");
             };
             if *index >= self.access.columns.len() {
-                columns.push(lower::hidden(column, &self.members).alias(field.name()));
+                columns.push(lower::hidden(column, &raw, &self.members)?.alias(field.name()));
                 continue;
             }
             columns.push(lower::column(
@@ -217,11 +212,53 @@ impl GovernedTable {
                 &self.members,
             )?);
         }
+        columns.extend(self.marked(wanted)?.into_iter().map(|(_, marker)| marker));
         plan = plan.project(columns)?;
         if limit.is_some() {
             plan = plan.limit(0, limit)?;
         }
         plan.build()
+    }
+}
+
+impl GovernedTable {
+    /// Of the columns `wanted` those that can show a cell in clear that did not
+    /// parse: the position in `wanted`, and where it does.
+    fn marked(&self, wanted: &[usize]) -> Result<Vec<(usize, Expr)>> {
+        let raw = self.product.schema();
+        let columns = wanted.iter().enumerate();
+        let mut marked = Vec::new();
+        for (position, index) in columns {
+            if let Some(column) = self.access.columns.get(*index)
+                && let Some(marker) = unparsed::marker(column, &raw, &self.members)?
+            {
+                marked.push((position, marker));
+            }
+        }
+        Ok(marked)
+    }
+
+    /// Whether `filter` may run inside of the seal.
+    fn enters(&self, filter: &Expr) -> bool {
+        let clear = ClearColumns {
+            schema: &self.schema,
+            identity: &self.identity,
+        };
+        self.pushdown == UserPushdown::Leakproof
+            && clear.accepts(filter)
+            && unparsed::reads_parsed(filter, &self.product.schema())
+    }
+
+    /// Clear on every visible row, and never a cell that does not parse.
+    fn is_open(&self, index: usize) -> bool {
+        let raw = self.product.schema();
+        self.pushdown == UserPushdown::Leakproof
+            && self.identity.get(index).copied().unwrap_or(false)
+            && self
+                .access
+                .columns
+                .get(index)
+                .is_some_and(|column| !unparsed::can_be_unparsed(&column.name, &raw))
     }
 }
 
@@ -267,7 +304,7 @@ impl TableProvider for GovernedTable {
         Ok(filters
             .iter()
             .map(|filter| {
-                if self.lets_in(filter) {
+                if self.enters(filter) {
                     TableProviderFilterPushDown::Exact
                 } else {
                     TableProviderFilterPushDown::Unsupported
@@ -285,7 +322,7 @@ impl TableProvider for GovernedTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         // Asked again here: not every plan comes from the SQL planner.
         let (safe, rest): (Vec<Expr>, Vec<Expr>) =
-            filters.iter().cloned().partition(|f| self.lets_in(f));
+            filters.iter().cloned().partition(|f| self.enters(f));
         let projected: Vec<usize> =
             projection.map_or_else(|| (0..self.schema.fields().len()).collect(), Clone::clone);
         let wanted = with_columns_of(&projected, &rest, &self.schema);
@@ -299,8 +336,12 @@ impl TableProvider for GovernedTable {
             .create_physical_plan(&logical)
             .await
             .map_err(|e| redact(table, e))?;
+        let partitions = state.config().target_partitions().max(1);
+        let plan = partitions::fitted(plan, partitions, limit, self.product.total_bytes())
+            .map_err(|e| redact(table, e))?;
 
         let schema = Arc::new(self.schema.project(&wanted)?);
+        let marked = self.marked(&wanted).map_err(|e| redact(table, e))?;
         let sealed = GovernedScanExec::new(Seal {
             identity: SealIdentity {
                 table: table.clone(),
@@ -311,19 +352,15 @@ impl TableProvider for GovernedTable {
             rows: VisibleRows::new(
                 self.product.visible_counts(),
                 self.access.digest(),
-                self.is_open().then(|| self.product.total_bytes()),
-                row_width(&self.product.schema()),
+                self.hides_nothing().then(|| self.product.total_bytes()),
+                row_width(&self.product.table().arrow_schema()),
             ),
             product: Arc::clone(&self.product),
             members: self.members.clone(),
             plan,
-            identity_columns: wanted
-                .iter()
-                .map(|i| {
-                    self.pushdown == UserPushdown::Leakproof
-                        && self.identity.get(*i).copied().unwrap_or(false)
-                })
-                .collect(),
+            partitions,
+            open_columns: wanted.iter().map(|i| self.is_open(*i)).collect(),
+            markers: marked.into_iter().map(|(column, _)| column).collect(),
             schema: Arc::clone(&schema),
             pushed: safe.iter().map(ToString::to_string).collect(),
             limit,

@@ -8,18 +8,30 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
-use weft_mesh::{Column, Table};
+use weft_mesh::{Column, Format, Table};
+
+/// What the names of markers begin with.
+pub(super) const MARKER: &str = "weft:unparsed:";
+
+/// The name of the marker of a column: TRUE where a cell of it in a text file
+/// does not parse, and is NULL for that reason.
+pub(crate) fn marker_of(column: &str) -> String {
+    format!("{MARKER}{column}")
+}
 
 /// The columns, by their names in the files, that a file must have.
 pub(crate) type RequiredColumns = BTreeSet<String>;
 
 /// The columns of a table under their contract names and under their file names.
+///
+/// A table of text files has a marker behind its columns for each that stands
+/// in the files, see [`marker_of`].
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     schema: SchemaRef,
     stored: TableSchema,
     required: Arc<RequiredColumns>,
-    /// For each contract column its place in the stored schema.
+    /// For each field of `schema` its place in the stored schema.
     places: Vec<usize>,
     /// For each partition column, outermost folder first, its place in the contract.
     partitions: Vec<usize>,
@@ -29,11 +41,9 @@ impl Layout {
     pub(crate) fn of(table: &Table) -> Self {
         let contract = table.arrow_schema();
         let fields = contract.fields().iter().zip(&table.columns);
-        let schema = Schema::new(
-            fields
-                .map(|(field, column)| in_memory(field, column))
-                .collect::<Vec<_>>(),
-        );
+        let mut columns: Vec<Field> = fields
+            .map(|(field, column)| in_memory(field, column))
+            .collect();
         let required = table
             .columns
             .iter()
@@ -52,26 +62,39 @@ impl Layout {
             .filter(|place| !partitions.contains(place))
             .collect();
 
-        let field = |place: &usize| {
-            let (column, field) = (table.columns.get(*place)?, schema.fields().get(*place)?);
-            Some(Arc::new(
-                field.as_ref().clone().with_name(&column.physical_name),
-            ))
+        let marked: &[usize] = match table.source.format {
+            Format::Csv(_) | Format::Json(_) => &in_files,
+            Format::Parquet => &[],
         };
-        let file_schema = Schema::new(in_files.iter().filter_map(field).collect::<Vec<_>>());
-        let stored = TableSchema::builder(Arc::new(file_schema))
-            .with_table_partition_cols(partitions.iter().filter_map(field).collect::<Vec<_>>())
-            .build();
-        let places = (0..table.columns.len())
-            .filter_map(|place| {
-                in_files
-                    .iter()
-                    .chain(&partitions)
-                    .position(|stored| *stored == place)
-            })
+        // Where each stored column stands in `columns`.
+        let markers = table.columns.len()..table.columns.len() + marked.len();
+        let in_store: Vec<usize> = in_files
+            .iter()
+            .copied()
+            .chain(markers)
+            .chain(partitions.iter().copied())
+            .collect();
+        for place in marked {
+            let column = table.columns.get(*place);
+            columns.extend(column.map(|column| marker(&column.name)));
+        }
+        let field = |place: &usize| {
+            let field = columns.get(*place)?;
+            let column = table.columns.get(*place);
+            let name = column.map_or(field.name(), |column| &column.physical_name);
+            Some(Arc::new(field.clone().with_name(name)))
+        };
+        let (file, folder) = in_store.split_at(in_store.len() - partitions.len());
+        let stored = TableSchema::builder(Arc::new(Schema::new(
+            file.iter().filter_map(field).collect::<Vec<_>>(),
+        )))
+        .with_table_partition_cols(folder.iter().filter_map(field).collect::<Vec<_>>())
+        .build();
+        let places = (0..columns.len())
+            .filter_map(|place| in_store.iter().position(|stored| *stored == place))
             .collect();
         Self {
-            schema: Arc::new(schema),
+            schema: Arc::new(Schema::new(columns)),
             stored,
             required: Arc::new(required.collect()),
             places,
@@ -80,11 +103,13 @@ impl Layout {
     }
 
     /// Contract order, contract names, strings as views: what the table shows.
+    /// Behind that are the markers.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Names in the files, partition columns last: what readers work with.
+    /// Names in the files, then markers in the same order, partition columns
+    /// last: what readers work with.
     pub(crate) fn stored(&self) -> &TableSchema {
         &self.stored
     }
@@ -121,6 +146,10 @@ impl Layout {
             Some(ProjectionExpr::new(expr, name))
         }))
     }
+}
+
+fn marker(column: &str) -> Field {
+    Field::new(marker_of(column), DataType::Boolean, false)
 }
 
 /// Strings are read as views, which saves a copy of every value. Strings inside

@@ -21,5 +21,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use layout::marker_of;
 pub(crate) use listing::Listing;
 pub(crate) use table::{ProductTable, Unavailable};

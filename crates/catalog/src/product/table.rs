@@ -25,7 +25,7 @@ use weft_mesh::{Table, TableId};
 
 use super::files::DataSnapshot;
 use super::formats::{self, FitFactory};
-use super::layout::Layout;
+use super::layout::{self, Layout};
 use super::listing::Listing;
 use super::prune;
 use super::runtime::private_runtime;
@@ -112,6 +112,10 @@ impl ProductTable {
     fn check_columns(&self) -> Result<(), String> {
         let mut names = HashSet::new();
         for column in &self.table.columns {
+            if column.name.starts_with(layout::MARKER) {
+                let name = &column.name;
+                return Err(format!("`{name}` is a name that the engine uses itself"));
+            }
             if !names.insert(column.physical_name.as_str()) {
                 let name = &column.physical_name;
                 return Err(format!("two columns have the physical name `{name}`"));

@@ -9,24 +9,24 @@
 //!
 //! Names are compared by case. Types may be narrower in a file than in the
 //! contract; see [`fit`] for Parquet. Text formats are parsed as the contract's
-//! type, and what does not parse is an error. A NULL where the contract requires
-//! a value is read as it is: the seal refuses it in visible rows.
+//! type, see [`text`]. A NULL where the contract requires a value is read as it
+//! is: the seal refuses it in visible rows.
 
-mod csv;
 mod fit;
 mod parquet;
+mod text;
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::Session;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::physical_plan::{FileSource, JsonSource};
+use datafusion::datasource::physical_plan::FileSource;
 use datafusion::execution::cache::cache_manager::CacheManager;
 use weft_mesh::{Compression, Format, JsonLayout};
 
-use self::csv::CsvFiles;
 pub(crate) use self::fit::FitFactory;
+use self::text::TextFiles;
 use super::layout::Layout;
 use crate::store::PinnedStore;
 
@@ -46,27 +46,22 @@ pub(crate) fn reader(
     store: &Arc<PinnedStore>,
     caches: &CacheManager,
 ) -> Reader {
-    let stored = layout.stored();
     match format {
         Format::Parquet => Reader {
-            source: parquet::source(stored, state, store, caches),
+            source: parquet::source(layout.stored(), state, store, caches),
             compression: FileCompressionType::UNCOMPRESSED,
             splits: true,
         },
         Format::Csv(csv) => Reader {
-            source: Arc::new(CsvFiles::new(csv, layout)),
+            source: Arc::new(TextFiles::csv(csv, layout)),
             compression: compression(csv.compression),
-            // A line break in quotes looks like the end of a row from the middle of a file.
             splits: false,
         },
-        Format::Json(json) => {
-            let lines = matches!(json.layout, JsonLayout::NewLine);
-            Reader {
-                source: Arc::new(JsonSource::new(stored.clone()).with_newline_delimited(lines)),
-                compression: compression(json.compression),
-                splits: lines,
-            }
-        }
+        Format::Json(json) => Reader {
+            source: Arc::new(TextFiles::json(json.layout, layout)),
+            compression: compression(json.compression),
+            splits: matches!(json.layout, JsonLayout::NewLine),
+        },
     }
 }
 

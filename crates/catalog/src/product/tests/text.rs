@@ -17,6 +17,8 @@ fn json(layout: JsonLayout) -> Format {
     })
 }
 
+const MARKED: &str = r#"SELECT id, n, "weft:unparsed:id", "weft:unparsed:n" FROM t"#;
+
 fn people() -> Vec<Column> {
     vec![
         required(column("id", DataType::Int64)),
@@ -97,14 +99,23 @@ async fn csv_that_is_not_as_promised_is_an_error() {
         ("lacks", "n\n1\n", SourceErrorKind::Schema),
         ("case", "ID,n\n1,1\n", SourceErrorKind::Schema),
         ("twice", "id,n,n\n1,2,3\n", SourceErrorKind::Schema),
-        ("text", "id,n\n1,many\n", SourceErrorKind::Invalid),
-        ("large", "id,n\n1,3000000000\n", SourceErrorKind::Invalid),
-        ("short", "id,n\n1\n", SourceErrorKind::Invalid),
-        ("long", "id,n\n1,2,3\n", SourceErrorKind::Invalid),
+        ("open", "id,n\n1,\"2\n3,4\n", SourceErrorKind::Schema),
     ] {
         lake.text(&format!("{file}/a.csv"), text);
         let table = lake.table(csv(), file, contract()).await;
         assert_eq!(refusal(&table, "SELECT id, n FROM t").await, kind, "{file}");
+    }
+    // What does not parse is NULL, and marked.
+    for (file, text, row) in [
+        ("text", "id,n\n1,many\n", "1||false|true"),
+        ("large", "id,n\n1,3000000000\n", "1||false|true"),
+        ("short", "id,n\n1\n", "||true|true"),
+        ("long", "id,n\n1,2,3\n", "||true|true"),
+        ("good", "id,n\n1,2\n", "1|2|false|false"),
+    ] {
+        lake.text(&format!("{file}/a.csv"), text);
+        let table = lake.table(csv(), file, contract()).await;
+        assert_eq!(query(&table, MARKED).await.unwrap(), [row], "{file}");
     }
     // Whether a value may be missing is for the seal to say, of visible rows.
     lake.text("null/a.csv", "id,n\n,2\n");
@@ -202,7 +213,10 @@ async fn compressed_text() {
         column("name", DataType::Utf8),
     ];
     let table = lake.table(format, "t/*.csv.gz", columns).await;
-    assert_eq!(query(&table, "SELECT * FROM t").await.unwrap(), ["1|a"]);
+    assert_eq!(
+        query(&table, "SELECT id, name FROM t").await.unwrap(),
+        ["1|a"]
+    );
 }
 
 #[tokio::test]
@@ -250,29 +264,34 @@ async fn json_that_is_not_as_promised_is_an_error() {
     let contract = || {
         vec![
             required(column("id", DataType::Int64)),
-            column("name", DataType::Utf8),
+            column("n", DataType::Utf8),
         ]
     };
-    for (file, text) in [
-        ("type", r#"{"id": "one"}"#),
-        ("broken", r#"{"id": 1, "name"#),
-        ("text", "hello"),
+    for (file, text, row) in [
+        ("type", r#"{"id": "one", "n": "a"}"#, "|a|true|false"),
+        ("broken", r#"{"id": 1, "n"#, "||true|true"),
+        ("text", "hello", "||true|true"),
+        ("good", r#"{"id": 1, "n": "a"}"#, "1|a|false|false"),
     ] {
         lake.text(&format!("{file}/a.json"), text);
         let table = lake
             .table(json(JsonLayout::NewLine), file, contract())
             .await;
-        assert_eq!(
-            refusal(&table, "SELECT id, name FROM t").await,
-            SourceErrorKind::Invalid,
-            "{file}"
-        );
+        assert_eq!(query(&table, MARKED).await.unwrap(), [row], "{file}");
     }
-    lake.text("lacks/a.json", r#"{"name": "a"}"#);
+    lake.text("array/a.json", r#"[{"id": 1}"#);
+    let table = lake
+        .table(json(JsonLayout::Array), "array", contract())
+        .await;
+    assert_eq!(
+        refusal(&table, "SELECT id FROM t").await,
+        SourceErrorKind::Schema
+    );
+    lake.text("lacks/a.json", r#"{"n": "a"}"#);
     let table = lake
         .table(json(JsonLayout::NewLine), "lacks", contract())
         .await;
-    let rows = query(&table, "SELECT id, name FROM t").await.unwrap();
+    let rows = query(&table, "SELECT id, n FROM t").await.unwrap();
     assert_eq!(rows, ["|a"]);
 }
 
