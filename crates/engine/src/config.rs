@@ -19,6 +19,9 @@ pub struct EngineConfig {
     pub target_partitions: usize,
     /// Rows a batch.
     pub batch_size: usize,
+    /// Whether a running query ends when what it reads is no longer granted as
+    /// it was. Otherwise it goes on to its end, on the mesh it began with.
+    pub kill_on_revoke: bool,
 }
 
 impl Default for EngineConfig {
@@ -32,6 +35,7 @@ impl Default for EngineConfig {
             // The standard library reads the quota of the cgroup.
             target_partitions: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             batch_size: 8192,
+            kill_on_revoke: false,
         }
     }
 }

@@ -19,6 +19,7 @@
     )
 )]
 
+mod owner;
 mod principal;
 mod viewer;
 
@@ -41,13 +42,14 @@ mod suggest;
 mod tests;
 
 pub use access::{
-    Access, CellRule, ColumnAccess, Denial, DenialReason, Exposure, GrantReason, GuardrailReason, Reveal,
-    TableAccess, Taken,
+    Access, CellRule, ColumnAccess, Denial, DenialReason, Exposure, GrantReason, GuardrailReason,
+    Reveal, TableAccess, Taken,
 };
 pub use authenticator::Authenticator;
 pub use domain_policy::DomainPolicy;
 pub use guardrails::{ForbiddenCombination, Guardrails};
 pub use mask::ColumnMask;
+pub use owner::Owner;
 pub use predicate::{CompareOp, Entitlement, Operand, RowPredicate};
 pub use principal::{Principal, PrincipalId, PrincipalKind};
 pub use snapshot::PolicySnapshot;

@@ -1,9 +1,9 @@
 //! Statement handles: all that a ticket or a prepared statement needs to run
-//! again, sealed for the principal it was made for.
+//! again, sealed for the owner it was made for.
 //!
 //! Handles are stateless, so any replica with the same secret serves them, and
 //! they carry no authority: whoever presents one is authenticated, and access is
-//! decided anew. A handle of somebody else, of another server or of last week
+//! decided anew, for the purpose that the handle was made for. A handle of somebody else, of another server or of last week
 //! reads like one that never existed.
 
 use std::time::Duration;
@@ -16,7 +16,8 @@ use prost::Message;
 use tonic::Status;
 use uuid::Uuid;
 use weft_engine::SessionOptions;
-use weft_policy::PrincipalId;
+use weft_mesh::Purpose;
+use weft_policy::Owner;
 
 use crate::seal::Sealer;
 use crate::status;
@@ -44,8 +45,28 @@ pub(crate) enum Content {
     Ticket(Statement),
     /// A prepared statement, with or without bound parameters.
     Prepared(Statement),
-    /// A metadata command, as the client sent it.
-    Metadata(Bytes),
+    /// A question about the catalog.
+    Metadata(Metadata),
+}
+
+/// A metadata command, and what its answer depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Metadata {
+    /// As the client sent it.
+    pub(crate) command: Bytes,
+    pub(crate) purpose: Option<Purpose>,
+}
+
+impl StatementHandle {
+    /// What its data is for.
+    pub(crate) fn purpose(&self) -> Option<&Purpose> {
+        match &self.content {
+            Content::Ticket(statement) | Content::Prepared(statement) => {
+                statement.options.purpose.as_ref()
+            }
+            Content::Metadata(metadata) => metadata.purpose.as_ref(),
+        }
+    }
 }
 
 /// A statement, and what its meaning depends on.
@@ -73,7 +94,7 @@ impl Handles {
     /// The sealed handle and when it expires.
     pub(crate) fn seal(
         &self,
-        owner: &PrincipalId,
+        owner: &Owner,
         handle: &StatementHandle,
         now: DateTime<Utc>,
     ) -> Result<(Bytes, DateTime<Utc>), Status> {
@@ -91,7 +112,7 @@ impl Handles {
         }
         let sealed = self
             .sealer
-            .seal(&owner.to_string(), &payload)
+            .seal(&owner.binding(), &payload)
             .ok_or_else(|| status::internal("a handle could not be sealed"))?;
         Ok((sealed.into(), expires))
     }
@@ -99,7 +120,7 @@ impl Handles {
     /// The handle behind `sealed`, if it is of `owner` and still alive.
     pub(crate) fn open(
         &self,
-        owner: &PrincipalId,
+        owner: &Owner,
         sealed: &[u8],
         now: DateTime<Utc>,
     ) -> Result<StatementHandle, Status> {
@@ -108,7 +129,7 @@ impl Handles {
         }
         let payload = self
             .sealer
-            .open(&owner.to_string(), sealed)
+            .open(&owner.binding(), sealed)
             .and_then(|plain| Payload::decode(plain.as_slice()).ok())
             .filter(|payload| now.timestamp() < payload.expires)
             .ok_or_else(unknown)?;
@@ -161,6 +182,8 @@ struct Payload {
     expires: i64,
     #[prost(bytes = "bytes", tag = "13")]
     command: Bytes,
+    #[prost(string, optional, tag = "14")]
+    purpose: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
@@ -179,14 +202,15 @@ impl Payload {
             query_id: handle.query_id.as_bytes().to_vec(),
             issued: issued.timestamp(),
             expires: expires.timestamp(),
+            purpose: handle.purpose().map(ToString::to_string),
             ..Self::default()
         };
         match &handle.content {
             Content::Ticket(statement) => common.with_statement(Kind::Ticket, statement),
             Content::Prepared(statement) => common.with_statement(Kind::Prepared, statement),
-            Content::Metadata(command) => Self {
+            Content::Metadata(metadata) => Self {
                 kind: Kind::Metadata.into(),
-                command: command.clone(),
+                command: metadata.command.clone(),
                 ..common
             },
         }
@@ -216,7 +240,10 @@ impl Payload {
             Kind::Unspecified => return None,
             Kind::Ticket => Content::Ticket(self.into_statement()?),
             Kind::Prepared => Content::Prepared(self.into_statement()?),
-            Kind::Metadata => Content::Metadata(self.command),
+            Kind::Metadata => Content::Metadata(Metadata {
+                purpose: self.stated_purpose()?,
+                command: self.command,
+            }),
         };
         Some(StatementHandle {
             content,
@@ -225,7 +252,15 @@ impl Payload {
         })
     }
 
+    /// `None` for a text that is no purpose: less must not be made of it.
+    #[expect(clippy::option_option, reason = "none stated, and none readable")]
+    fn stated_purpose(&self) -> Option<Option<Purpose>> {
+        let purpose = self.purpose.as_deref();
+        purpose.map(Purpose::parse).transpose().ok()
+    }
+
     fn into_statement(self) -> Option<Statement> {
+        let purpose = self.stated_purpose()?;
         Some(Statement {
             sql: self.sql,
             parameters: self.parameters,
@@ -234,7 +269,7 @@ impl Payload {
                 schema: self.schema,
                 timezone: self.timezone,
                 statement_timeout: self.statement_timeout_millis.map(Duration::from_millis),
-                purpose: None,
+                purpose,
             },
             schema_hash: self.schema_hash.try_into().ok()?,
         })
@@ -243,20 +278,28 @@ impl Payload {
 
 #[cfg(test)]
 mod tests {
-    use weft_policy::PrincipalKind;
+    use weft_policy::PrincipalId;
 
     use super::*;
-    use crate::seal::Purpose;
+    use crate::seal;
 
     fn handles() -> Handles {
-        Handles::new(Sealer::new(b"secret", Purpose::Handle))
+        Handles::new(Sealer::new(b"secret", seal::Purpose::Handle))
     }
 
-    fn ana() -> PrincipalId {
-        PrincipalId {
-            kind: PrincipalKind::User,
-            name: "ana".to_owned(),
+    fn ana() -> Owner {
+        PrincipalId::user("ana").into()
+    }
+
+    fn by(service: &str) -> Owner {
+        Owner {
+            acting: Some(PrincipalId::service(service)),
+            ..ana()
         }
+    }
+
+    fn purpose() -> Option<Purpose> {
+        Some(Purpose::parse("fulfilment").unwrap())
     }
 
     fn statement() -> Statement {
@@ -268,7 +311,7 @@ mod tests {
                 schema: Some("sales".to_owned()),
                 timezone: None,
                 statement_timeout: Some(Duration::from_millis(1_500)),
-                purpose: None,
+                purpose: purpose(),
             },
             schema_hash: [7; 32],
         }
@@ -287,7 +330,10 @@ mod tests {
         for content in [
             Content::Ticket(statement()),
             Content::Prepared(statement()),
-            Content::Metadata(Bytes::from_static(b"any")),
+            Content::Metadata(Metadata {
+                command: Bytes::from_static(b"any"),
+                purpose: purpose(),
+            }),
         ] {
             let handle = handle(content);
             let now = Utc::now();
@@ -301,17 +347,24 @@ mod tests {
         let now = Utc::now();
         let ticket = handle(Content::Ticket(statement()));
         let (sealed, expires) = handles().seal(&ana(), &ticket, now).unwrap();
-        let service = PrincipalId {
-            kind: PrincipalKind::Service,
-            name: "ana".to_owned(),
-        };
+        let (by_bi, _) = handles().seal(&by("bi"), &ticket, now).unwrap();
+        let service = PrincipalId::service;
         let texts = [
-            handles().open(&service, &sealed, now).unwrap_err(),
+            handles()
+                .open(&service("ana").into(), &sealed, now)
+                .unwrap_err(),
+            handles().open(&by("bi"), &sealed, now).unwrap_err(),
+            handles().open(&ana(), &by_bi, now).unwrap_err(),
+            handles().open(&by("etl"), &by_bi, now).unwrap_err(),
+            handles()
+                .open(&service("bi").into(), &by_bi, now)
+                .unwrap_err(),
             handles().open(&ana(), b"garbage", now).unwrap_err(),
             handles().open(&ana(), b"", now).unwrap_err(),
             handles().open(&ana(), &sealed, expires).unwrap_err(),
         ]
         .map(|status| (status.code(), status.message().to_owned()));
+        assert!(handles().open(&by("bi"), &by_bi, now).is_ok());
         assert!(texts.windows(2).all(|pair| pair[0] == pair[1]), "{texts:?}");
     }
 

@@ -112,7 +112,7 @@ impl FlightSql {
         let FlightCommand::Ticket { handle } = FlightCommand::decode(&ticket.ticket)? else {
             return Err(status::internal("a ticket that is none"));
         };
-        let opened = self.handles.open(call.owner(), &handle, call.now)?;
+        let opened = self.open_handle(call, &handle)?;
         let Content::Ticket(statement) = opened.content else {
             return Err(status::internal("a ticket that is none"));
         };
@@ -184,7 +184,7 @@ impl FlightSql {
     }
 
     fn open_prepared(&self, call: &Call, sealed: &Bytes) -> Result<Opened, Status> {
-        let handle = self.handles.open(call.owner(), sealed, call.now)?;
+        let handle = self.open_handle(call, sealed)?;
         match handle.content {
             Content::Prepared(statement) => Ok(Opened {
                 statement,

@@ -21,15 +21,16 @@ use futures::{FutureExt, Stream};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
-use weft_engine::{Engine, GovernedSession, SessionOptions};
-use weft_policy::{Principal, PrincipalId};
+use weft_engine::{Caller, Engine, GovernedSession, MeshSnapshot, SessionOptions};
+use weft_mesh::Purpose;
+use weft_policy::Owner;
 
-use crate::authenticate::Gate;
+use crate::authenticate::{self, Gate};
 use crate::bindings::Bindings;
 use crate::command::FlightCommand;
-use crate::handle::{self, Handles};
+use crate::handle::{self, Handles, StatementHandle};
 use crate::metadata::ServerInfo;
-use crate::session::{SessionId, Sessions, options_of_call};
+use crate::session::{SessionId, Sessions, options_of_call, purpose_of_call};
 use crate::stream::FlightDataStream;
 use crate::wire::schema_message;
 use crate::{action, status};
@@ -54,16 +55,22 @@ pub(crate) struct FlightSql {
 /// One authenticated call.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    pub(crate) principal: Arc<Principal>,
+    caller: Caller,
+    /// What the call makes belongs to it, and only that can be used in the call.
+    owner: Owner,
     pub(crate) session: Option<SessionId>,
     /// Of the session, overridden by the headers of the call.
     pub(crate) options: SessionOptions,
+    /// What a header of the call says that the data is for.
+    stated_purpose: Option<Purpose>,
+    /// That the caller was verified on; access is decided on it.
+    pub(crate) snapshot: Arc<MeshSnapshot>,
     pub(crate) now: DateTime<Utc>,
 }
 
 impl Call {
-    pub(crate) fn owner(&self) -> &PrincipalId {
-        self.principal.id()
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     pub(crate) fn with_options(&self, options: SessionOptions) -> Self {
@@ -77,25 +84,65 @@ impl Call {
 impl FlightSql {
     /// Who calls, and with which options; the first thing that every RPC asks.
     pub(crate) async fn enter(&self, headers: &MetadataMap) -> Result<Call, Status> {
-        let snapshot = self.engine.snapshot();
-        let caller = self.gate.authenticate(headers, &snapshot).await?;
-        let stored = self.sessions.options(caller.session, caller.principal.id());
+        let (authenticated, snapshot) = loop {
+            let snapshot = self.engine.snapshot();
+            let authenticated = self.gate.authenticate(headers, &snapshot).await?;
+            // Hashing takes its time, and manifests change.
+            if snapshot.is_governed_as(&self.engine.snapshot()) {
+                break (authenticated, snapshot);
+            }
+        };
+        let caller = authenticate::caller(authenticated.principal, headers, &snapshot)?;
+        let owner = caller.owner();
+        let stored = self.sessions.options(authenticated.session, &owner);
+        let mut options = options_of_call(stored, headers)?;
+        let stated_purpose = purpose_of_call(headers)?;
+        if stated_purpose.is_some() {
+            options.purpose.clone_from(&stated_purpose);
+        }
         Ok(Call {
-            options: options_of_call(stored, headers)?,
-            principal: caller.principal,
-            session: caller.session,
+            caller,
+            owner,
+            session: authenticated.session,
+            options,
+            stated_purpose,
+            snapshot,
             now: Utc::now(),
         })
     }
 
-    /// The caller's view of the mesh at this instant.
+    /// What is behind a handle of the caller's. Its purpose is that of the call
+    /// which made it, so that a call which states another is a mistake.
+    pub(crate) fn open_handle(
+        &self,
+        call: &Call,
+        sealed: &[u8],
+    ) -> Result<StatementHandle, Status> {
+        let opened = self.handles.open(call.owner(), sealed, call.now)?;
+        match &call.stated_purpose {
+            Some(stated) if opened.purpose() != Some(stated) => {
+                let made_for = match opened.purpose() {
+                    Some(purpose) => format!("the purpose `{purpose}`"),
+                    None => "no purpose".to_owned(),
+                };
+                Err(Status::failed_precondition(format!(
+                    "the statement was planned for {made_for}, the call states `{stated}`: \
+                     run or prepare the statement again"
+                )))
+            }
+            Some(_) | None => Ok(opened),
+        }
+    }
+
+    /// The caller's view of the mesh.
     pub(crate) fn open(
         &self,
         call: &Call,
         options: SessionOptions,
     ) -> Result<GovernedSession, Status> {
+        let snapshot = Arc::clone(&call.snapshot);
         self.engine
-            .session(Arc::clone(&call.principal), options)
+            .session_on(snapshot, call.caller.clone(), options)
             .map_err(|error| status::of_engine(&error, None))
     }
 
@@ -145,7 +192,10 @@ impl FlightSql {
             FlightCommand::Ticket { handle } => self.redeem(&call, &handle).await,
             // Some clients redeem a command without asking for its ticket first.
             FlightCommand::Prepared { handle } => self.prepared_stream(&call, &handle).await,
-            FlightCommand::Metadata(command) => self.metadata_stream(&call, &command),
+            FlightCommand::Metadata(command) => {
+                let purpose = call.options.purpose.clone();
+                self.metadata_stream(&call, &command, purpose)
+            }
             FlightCommand::Statement { .. } => Err(Status::invalid_argument(
                 "a statement is no ticket: send it with GetFlightInfo first",
             )),
@@ -154,11 +204,13 @@ impl FlightSql {
     }
 
     async fn redeem(&self, call: &Call, sealed: &[u8]) -> Result<FlightDataStream, Status> {
-        let opened = self.handles.open(call.owner(), sealed, call.now)?;
+        let opened = self.open_handle(call, sealed)?;
         match opened.content {
             handle::Content::Ticket(statement) => self.run(call, statement, opened.query_id).await,
-            handle::Content::Metadata(command) => match FlightCommand::decode(&command)? {
-                FlightCommand::Metadata(command) => self.metadata_stream(call, &command),
+            handle::Content::Metadata(asked) => match FlightCommand::decode(&asked.command)? {
+                FlightCommand::Metadata(command) => {
+                    self.metadata_stream(call, &command, asked.purpose)
+                }
                 FlightCommand::Statement { .. }
                 | FlightCommand::Prepared { .. }
                 | FlightCommand::Ticket { .. }

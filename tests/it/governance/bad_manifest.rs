@@ -32,7 +32,7 @@ fn mesh(grants: &str) -> MeshDir {
 }
 
 /// What is added to a good grant, the fault's place and rule, and its words.
-const CASES: [(&str, &str, &str, &str); 12] = [
+const CASES: [(&str, &str, &str, &str); 13] = [
     (
         "columns: [id, regoin]",
         "8:19: error[unknown-column]",
