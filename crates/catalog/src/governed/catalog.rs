@@ -135,7 +135,11 @@ impl GovernedSchema {
     }
 
     fn decide(&self, product: &Arc<ProductTable>) -> Option<Arc<GovernedTable>> {
-        match self.snapshot.policy().decide(&self.viewer, product.id()) {
+        match self
+            .snapshot
+            .policy()
+            .decide(&self.viewer, product.id())
+        {
             Access::Granted(access) => Some(Arc::new(GovernedTable::new(
                 Arc::clone(product),
                 Arc::new(access),

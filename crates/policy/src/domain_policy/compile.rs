@@ -7,8 +7,7 @@ use std::{
 };
 
 use weft_mesh::{
-    ColumnSelection, Domain, Fault, GrantManifest, GrantTarget, Grantee, Purpose, Spanned, Table,
-    TableId,
+    ColumnSelection, Domain, Fault, GrantManifest, GrantTarget, Grantee, Purpose, Spanned, Table, TableId,
 };
 
 use super::{PolicyColumn, TableGrant, TablePolicy};

@@ -138,7 +138,8 @@ impl<'a> Compiler<'a> {
                 reader: None,
                 domains: self.domains,
             };
-            let parsed = RowPredicate::parse(&rows.value, &rows.span, touched.table, entitlements);
+            let parsed =
+                RowPredicate::parse(&rows.value, &rows.span, touched.table, entitlements);
             let predicate = match parsed {
                 Ok(predicate) => predicate,
                 Err(faults) if faults.iter().all(|fault| UNFIT.contains(&fault.rule)) => {
@@ -199,8 +200,7 @@ impl<'a> Compiler<'a> {
                     "guardrail `{}` is on domain `{}`, which is not served",
                     manifest.name.value, name.value
                 );
-                let warning =
-                    Fault::warning(name.span.clone(), "guardrail-matches-nothing", message);
+                let warning = Fault::warning(name.span.clone(), "guardrail-matches-nothing", message);
                 self.warnings.push(warning);
             }
         }
@@ -279,7 +279,8 @@ fn covers(on: &GuardrailTarget, id: &TableId) -> bool {
             .domains
             .iter()
             .any(|name| name.value == id.domain.as_str());
-    let table = on.tables.is_empty() || on.tables.iter().any(|pattern| pattern.value.matches(id));
+    let table =
+        on.tables.is_empty() || on.tables.iter().any(|pattern| pattern.value.matches(id));
     domain && table
 }
 

@@ -117,7 +117,10 @@ fn arms(column: usize, givers: &[&Active<'_>], floor: Option<&ColumnMask>) -> Ve
     let mut masks: Vec<&ColumnMask> = given.iter().filter_map(|(mask, _)| mask.as_ref()).collect();
     masks.sort_by(|a, b| a.cmp_revealing(b));
     masks.dedup();
-    let clear = given.iter().any(|(mask, _)| mask.is_none()).then_some(None);
+    let clear = given
+        .iter()
+        .any(|(mask, _)| mask.is_none())
+        .then_some(None);
     let mut rules = Vec::new();
     for mask in clear.into_iter().chain(masks.into_iter().map(Some)) {
         let with_it = given

@@ -25,9 +25,8 @@ use std::{
 use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, Utc};
 use weft_mesh::{
-    Column, ColumnSelection, Domain, DomainName, Fault, Format, GrantManifest, GrantTarget,
-    Grantee, InsideMarks, Location, Span, Spanned, StorageName, Table, TableId, TableName,
-    TableSource, TableStatus,
+    Column, ColumnSelection, Domain, DomainName, Fault, Format, GrantManifest, GrantTarget, Grantee,
+    InsideMarks, Location, Span, Spanned, StorageName, Table, TableId, TableName, TableSource, TableStatus,
 };
 
 use crate::{

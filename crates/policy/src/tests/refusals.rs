@@ -499,7 +499,8 @@ fn length_and_depth_are_limited() {
         );
         // Long chains are not deep.
         let chain = vec!["open"; 1600].join(" AND ");
-        let RowPredicate::And(parts) = super::parse(&chain, &span(), &orders()).unwrap() else {
+        let RowPredicate::And(parts) = super::parse(&chain, &span(), &orders()).unwrap()
+        else {
             panic!()
         };
         assert_eq!(parts.len(), 1600);
