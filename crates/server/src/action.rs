@@ -15,13 +15,14 @@ use prost::Message;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
+use crate::call::Call;
 use crate::command::{FlightCommand, Refusal};
 use crate::handle::{self, Content};
 use crate::messages::{
     CloseSessionResult, CloseStatus, GetSessionOptionsResult, SessionOptionValue,
     SetSessionOptionsRequest, SetSessionOptionsResult,
 };
-use crate::service::{Call, FlightSql};
+use crate::service::FlightSql;
 use crate::session::{self, SessionId};
 
 /// What an action answers with.

@@ -14,11 +14,12 @@ use prost::Message;
 use tonic::{Request, Status, Streaming};
 use uuid::Uuid;
 
+use crate::call::Call;
 use crate::command::{FlightCommand, refuse_transaction};
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::messages::CreatePreparedStatementResult;
 use crate::parameters;
-use crate::service::{Call, FlightSql, encode_schema};
+use crate::service::{FlightSql, encode_schema};
 use crate::statement::{hash, plan, plan_bound};
 use crate::status;
 use crate::stream::FlightDataStream;

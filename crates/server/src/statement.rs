@@ -9,9 +9,10 @@ use tonic::Status;
 use uuid::Uuid;
 use weft_engine::{GovernedSession, PlannedQuery};
 
+use crate::call::Call;
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::parameters;
-use crate::service::{Call, FlightSql};
+use crate::service::FlightSql;
 use crate::status;
 use crate::stream::{self, FlightDataStream, Sink, Stopped};
 use crate::wire::{schema_hash, wire_schema};

@@ -26,9 +26,10 @@ use uuid::Uuid;
 use weft_engine::{SessionOptions, VisibleTable};
 use weft_mesh::Purpose;
 
+use crate::call::Call;
 use crate::command::MetadataCommand;
 use crate::handle::{self, Content, StatementHandle};
-use crate::service::{Call, FlightSql};
+use crate::service::FlightSql;
 use crate::status;
 use crate::stream::{self, FlightDataStream};
 
