@@ -12,6 +12,7 @@ mod odd_values;
 mod reload;
 mod tables;
 mod until;
+mod whole_model;
 
 use std::sync::Arc;
 
