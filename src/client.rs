@@ -13,6 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use futures::TryStreamExt as _;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
 use tonic::{Request, Status};
+use weft_mesh::Purpose;
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -46,6 +47,17 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// What every call says about its question.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Headers {
+    /// Where an unqualified table name is looked up.
+    pub(crate) catalog: Option<String>,
+    pub(crate) schema: Option<String>,
+    pub(crate) purpose: Option<Purpose>,
+    /// `user:NAME`, whose rights count instead of those of the service that asks.
+    pub(crate) on_behalf_of: Option<String>,
+}
+
 /// An authenticated connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -74,9 +86,15 @@ impl Connection {
         Ok(Self { client })
     }
 
-    /// Where an unqualified table name is looked up.
-    pub(crate) fn set_defaults(&mut self, catalog: Option<&str>, schema: Option<&str>) {
-        for (header, value) in [("catalog", catalog), ("schema", schema)] {
+    /// Says with every call what the question depends on beside its text.
+    pub(crate) fn set_headers(&mut self, headers: &Headers) {
+        let purpose = headers.purpose.as_ref().map(ToString::to_string);
+        for (header, value) in [
+            ("catalog", &headers.catalog),
+            ("schema", &headers.schema),
+            ("x-weft-purpose", &purpose),
+            ("x-weft-on-behalf-of", &headers.on_behalf_of),
+        ] {
             if let Some(value) = value {
                 self.client.set_header(header, value);
             }

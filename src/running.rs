@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) refresh: Duration,
     pub(crate) tls: Option<TlsFiles>,
+    /// Whether running queries end when their access changes.
+    pub(crate) kill_on_revoke: bool,
 }
 
 /// Listening already: a connection made now is answered as soon as [`Running::until_stopped`] runs.
@@ -53,7 +55,11 @@ impl Running {
             .await
             .map_err(|cause| Error::Failed(cause.to_string()))?;
         let background = live.spawn_background();
-        let engine = Engine::new(Arc::clone(&live), EngineConfig::default())
+        let engine = EngineConfig {
+            kill_on_revoke: options.kill_on_revoke,
+            ..EngineConfig::default()
+        };
+        let engine = Engine::new(Arc::clone(&live), engine)
             .map_err(|cause| Error::Failed(cause.to_string()))?;
         let config = ServerConfig {
             listen: options.listen,

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use futures::TryStreamExt as _;
+use weft_mesh::Purpose;
 
-use crate::client::{Answer, Connection, Credentials, Target};
+use crate::client::{Answer, Connection, Credentials, Headers, Target};
 use crate::error::{Error, Result};
 use crate::format::{self, Format};
 use crate::progress::Progress;
@@ -19,8 +20,14 @@ Examples:
   weft query --user ana --format csv - < question.sql > answer.csv
   ANA=ana-demo weft query --user ana --password-env ANA \"SHOW TABLES\"
   BI=… weft query --url grpc+tls://mesh.example:50051 --token-env BI --format json \"SELECT …\"
+  weft query --user ana --purpose fulfilment \"SELECT address FROM sales.orders\"
+  BI=… weft query --token-env BI --on-behalf-of user:ana \"SELECT count(*) FROM sales.orders\"
 
 A person's password is asked for at the terminal; scripts name an environment variable.
+
+Some grants are for a purpose only, and some columns are for nobody without one: --purpose says
+what the answer is for. A service that mesh.yaml lets act for the members of a group asks
+with --on-behalf-of as one of them: with that user's rights, and none of its own.
 
 Exit codes:
   0  answered
@@ -57,6 +64,12 @@ pub(crate) struct QueryArgs {
     /// Where unqualified names are looked up: the domain
     #[arg(long)]
     schema: Option<String>,
+    /// What the answer is for: grants with `purposes` ask. Letters, digits, `-`, `_`, `.`
+    #[arg(long, value_parser = purpose)]
+    purpose: Option<Purpose>,
+    /// The user that a service asks for: `user:NAME`
+    #[arg(long, value_name = "user:NAME", value_parser = on_behalf_of)]
+    on_behalf_of: Option<String>,
     /// A certificate authority to trust for grpc+tls, PEM
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
@@ -81,7 +94,12 @@ pub(crate) async fn run(args: QueryArgs) -> Result<ExitCode> {
     let mut connection = progress
         .during(Connection::open(&target, &credentials))
         .await?;
-    connection.set_defaults(args.catalog.as_deref(), args.schema.as_deref());
+    connection.set_headers(&Headers {
+        catalog: args.catalog,
+        schema: args.schema,
+        purpose: args.purpose,
+        on_behalf_of: args.on_behalf_of,
+    });
     let answer = progress.during(connection.query(&sql)).await?;
     print(answer, args.format, &mut progress).await?;
     Ok(ExitCode::SUCCESS)
@@ -102,6 +120,19 @@ async fn print(mut answer: Answer, format: Format, progress: &mut Progress) -> R
     progress.clear();
     bytes.extend(encoder.tail()?);
     format::write(&bytes)
+}
+
+fn purpose(text: &str) -> Result<Purpose, String> {
+    Purpose::parse(text).map_err(|error| error.to_string())
+}
+
+fn on_behalf_of(text: &str) -> Result<String, String> {
+    match text.strip_prefix("user:") {
+        Some(name) if !name.is_empty() && name.chars().all(|c| matches!(c, '!'..='~')) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("name a user as `user:NAME`".to_owned()),
+    }
 }
 
 fn sql(argument: &str) -> Result<String> {

@@ -19,7 +19,12 @@ Examples:
 
 It prints `weft is ready on grpc://127.0.0.1:50051` on standard output as soon as it answers.
 Files of the mesh that change are loaded again by themselves; SIGHUP does it now. A domain with a
-fault keeps its last good version. SIGTERM or Ctrl-C ends it: running queries finish first.";
+fault keeps its last good version. SIGTERM or Ctrl-C ends it: running queries finish first.
+
+What the manifests say is decided anew with every call. A query that runs already goes on to its
+end with the access it began with; with --kill-on-revoke it ends at once, with PERMISSION_DENIED,
+when a reload or the end of a grant (`until`) changes what it reads: a grant or its rows and masks,
+a guardrail, the groups or the password of who asks, or whom a service may act for.";
 
 /// Serve a mesh over Arrow Flight SQL
 #[derive(Debug, Args)]
@@ -43,6 +48,9 @@ pub(crate) struct ServeArgs {
     /// Allow plaintext on an address that others can reach: passwords and data travel in the open
     #[arg(long)]
     insecure: bool,
+    /// End running queries when access to what they read changes
+    #[arg(long)]
+    kill_on_revoke: bool,
     /// How log lines look
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -79,6 +87,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
         listen: args.listen,
         refresh: args.refresh,
         tls,
+        kill_on_revoke: args.kill_on_revoke,
     })
     .await?;
     output::line(format_args!("weft is ready on {}", running.url()))?;

@@ -13,6 +13,7 @@
 
 mod cli;
 mod edges;
+mod for_whom;
 mod governance;
 mod object_storage;
 mod proof;

@@ -88,6 +88,12 @@ impl MeshSnapshot {
         &self.governance.policy
     }
 
+    /// Whether both come from one reading of the manifests. Epochs say less: a
+    /// credential that lies outside of the manifests can change within one.
+    pub fn is_governed_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.governance, &other.governance)
+    }
+
     /// The domains that are served, in the order of the mesh.
     pub fn domains(&self) -> impl Iterator<Item = &Domain> {
         self.governance.domains.iter().map(AsRef::as_ref)

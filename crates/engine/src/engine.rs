@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use datafusion::execution::{
-    memory_pool::{GreedyMemoryPool, MemoryPool},
-    runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+use datafusion::{
+    common::runtime::SpawnedTask,
+    execution::{
+        memory_pool::{GreedyMemoryPool, MemoryPool},
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
 };
+use tokio::runtime::Handle;
 use uuid::Uuid;
 use weft_catalog::{LiveMesh, MeshSnapshot};
-use weft_policy::{Principal, PrincipalId};
+use weft_policy::{Owner, Principal, PrincipalId};
 
 use crate::{
     config::{EngineConfig, SessionOptions},
-    error::{Result, classify},
-    execute::RunningQueries,
+    error::{Error, Result, classify},
+    execute::{RunningQueries, end_what_is_revoked},
     memory::QueryPool,
     runtime::QueryRuntime,
     session::{GovernedSession, NoObjectStores},
@@ -25,6 +29,36 @@ use crate::{
 pub struct Engine {
     live: Arc<LiveMesh>,
     shared: Arc<Shared>,
+    /// Ends running queries whose access has changed, where that is asked for.
+    _revocation: Option<SpawnedTask<()>>,
+}
+
+/// Who makes a call, verified on the snapshot that the call is decided on.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose rights count, and theirs alone.
+    pub principal: Arc<Principal>,
+    /// The service that acts for the principal, if one does.
+    pub acting: Option<PrincipalId>,
+}
+
+impl Caller {
+    /// What the call makes belongs to the pair.
+    pub fn owner(&self) -> Owner {
+        Owner {
+            principal: self.principal.id().clone(),
+            acting: self.acting.clone(),
+        }
+    }
+}
+
+impl From<Arc<Principal>> for Caller {
+    fn from(principal: Arc<Principal>) -> Self {
+        Self {
+            principal,
+            acting: None,
+        }
+    }
 }
 
 /// What outlives a session: a running query holds it.
@@ -42,11 +76,23 @@ impl Engine {
     ///
     /// # Errors
     /// [`Internal`](crate::Error::Internal) if the system gives no threads or
-    /// no directory for spilling.
+    /// no directory for spilling, and for `kill_on_revoke` outside of a Tokio
+    /// runtime.
     pub fn new(live: Arc<LiveMesh>, config: EngineConfig) -> Result<Arc<Self>> {
+        let kill_on_revoke = config.kill_on_revoke;
+        let shared = Shared::start(config)?;
+        let revocation = if kill_on_revoke {
+            // On the caller's runtime: the threads for queries are kept busy by them.
+            Handle::try_current().map_err(|error| Error::internal(&error))?;
+            let watch = end_what_is_revoked(Arc::clone(&live), shared.running.clone());
+            Some(SpawnedTask::spawn(watch))
+        } else {
+            None
+        };
         Ok(Arc::new(Self {
             live,
-            shared: Shared::start(config)?,
+            shared,
+            _revocation: revocation,
         }))
     }
 
@@ -67,18 +113,27 @@ impl Engine {
         principal: Arc<Principal>,
         options: SessionOptions,
     ) -> Result<GovernedSession> {
-        GovernedSession::open(
-            Arc::clone(&self.shared),
-            self.snapshot(),
-            principal,
-            options,
-            Utc::now(),
-        )
+        self.session_on(self.snapshot(), principal.into(), options)
     }
 
-    /// Stops the running query `query_id`, if it runs and is of `principal`.
-    pub fn cancel(&self, query_id: Uuid, principal: &PrincipalId) -> bool {
-        self.shared.running.cancel(query_id, principal)
+    /// The same on the snapshot that `caller` was verified on, so that nobody is
+    /// held against another reading of the manifests than made them.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    pub fn session_on(
+        &self,
+        snapshot: Arc<MeshSnapshot>,
+        caller: Caller,
+        options: SessionOptions,
+    ) -> Result<GovernedSession> {
+        let shared = Arc::clone(&self.shared);
+        GovernedSession::open(shared, snapshot, caller, options, Utc::now())
+    }
+
+    /// Stops the running query `query_id`, if it runs and is of `owner`.
+    pub fn cancel(&self, query_id: Uuid, owner: &Owner) -> bool {
+        self.shared.running.cancel(query_id, owner)
     }
 }
 

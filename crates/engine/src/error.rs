@@ -72,6 +72,11 @@ impl Error {
         }
     }
 
+    /// What a query read is no longer granted as it was.
+    pub(crate) fn revoked() -> Self {
+        Self::PermissionDenied("access was revoked while the query ran".to_owned())
+    }
+
     /// One text for what is hidden and what does not exist.
     pub(crate) fn not_found(kind: &str, name: &str) -> Self {
         Self::NotFound(shortened(format!(

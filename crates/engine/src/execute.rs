@@ -1,9 +1,12 @@
 //! A query that runs: a stream with an end in time, that can be cancelled.
 
 mod declared;
+mod interrupt;
+mod revocation;
 mod running;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -22,11 +25,12 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 use uuid::Uuid;
-use weft_policy::PrincipalId;
+use weft_mesh::TableId;
+use weft_policy::Owner;
 
-use self::{declared::Declared, running::Registered};
+use self::{declared::Declared, interrupt::Interrupt, revocation::Claim, running::Registered};
 use crate::{
     error::{Error, Result, classify},
     plan::PhysicalQuery,
@@ -34,7 +38,7 @@ use crate::{
     session::GovernedSession,
 };
 
-pub(crate) use self::running::RunningQueries;
+pub(crate) use self::{revocation::end_what_is_revoked, running::RunningQueries};
 
 /// Batches that wait for a slow reader.
 const AHEAD: usize = 2;
@@ -44,7 +48,7 @@ pub struct RunningQuery {
     query_id: Uuid,
     schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch>>,
-    cancel: CancellationToken,
+    interrupt: Interrupt,
     cut_off: CutOff,
     ended: bool,
     stop: Option<DropGuard>,
@@ -58,7 +62,7 @@ type CutOff = Pin<Box<dyn Future<Output = Error> + Send>>;
 
 /// Stops a running query from elsewhere.
 #[derive(Debug, Clone)]
-pub struct CancelHandle(CancellationToken);
+pub struct CancelHandle(Interrupt);
 
 impl CancelHandle {
     /// The stream ends with [`Error::Cancelled`] unless it has ended already.
@@ -73,21 +77,26 @@ impl RunningQuery {
         query_id: Uuid,
         schema: SchemaRef,
         physical: PhysicalQuery,
+        tables: &BTreeSet<TableId>,
     ) -> Result<Self> {
         let shared = session.shared();
         let (sender, batches) = mpsc::channel(AHEAD);
-        let cancel = CancellationToken::new();
+        let interrupt = Interrupt::default();
+        let claim = shared
+            .config
+            .kill_on_revoke
+            .then(|| Claim::new(session, tables));
         let registered = shared
             .running
-            .register(query_id, session.principal().id(), &cancel);
+            .register(query_id, session.owner(), &interrupt, claim);
         let (timeout, started) = (session.statement_timeout(), Instant::now());
         let stop = physical.stop.clone();
         let work = Work {
             query_id,
-            principal: session.principal().id().clone(),
+            owner: session.owner().clone(),
             timeout,
             started,
-            cancel: cancel.clone(),
+            interrupt: interrupt.clone(),
             declared: Declared::new(&schema),
             sender,
             // The runtime lives as long as its work.
@@ -99,8 +108,8 @@ impl RunningQuery {
             query_id,
             schema,
             batches,
-            cut_off: Box::pin(cut_off(cancel.clone(), started + timeout, timeout)),
-            cancel,
+            cut_off: Box::pin(cut_off(interrupt.clone(), started + timeout, timeout)),
+            interrupt,
             ended: false,
             stop: Some(stop.drop_guard()),
             _work: tasks,
@@ -119,7 +128,16 @@ impl RunningQuery {
     }
 
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle(self.cancel.clone())
+        CancelHandle(self.interrupt.clone())
+    }
+
+    /// Comes when access to what the query reads has changed: what the query
+    /// has returned so far, and was not sent yet, must not be sent any more.
+    /// Never comes unless the engine is told to
+    /// [end such queries](crate::EngineConfig::kill_on_revoke).
+    pub fn revoked(&self) -> impl Future<Output = Error> + Send + use<> {
+        let interrupt = self.interrupt.clone();
+        async move { interrupt.revoked().await }
     }
 }
 
@@ -131,6 +149,8 @@ impl Stream for RunningQuery {
             return Poll::Ready(None);
         }
         let next = match self.batches.poll_recv(cx) {
+            // Rows that wait for the reader are withheld too.
+            Poll::Ready(_) if self.interrupt.is_revoked() => Some(Err(Error::revoked())),
             Poll::Ready(next) => next,
             Poll::Pending => Some(Err(std::task::ready!(self.cut_off.poll_unpin(cx)))),
         };
@@ -142,9 +162,9 @@ impl Stream for RunningQuery {
     }
 }
 
-async fn cut_off(cancel: CancellationToken, deadline: Instant, timeout: Duration) -> Error {
-    match timeout_at(deadline, cancel.cancelled()).await {
-        Ok(()) => Error::Cancelled,
+async fn cut_off(interrupt: Interrupt, deadline: Instant, timeout: Duration) -> Error {
+    match timeout_at(deadline, interrupt.interrupted()).await {
+        Ok(reason) => reason,
         Err(_) => Error::DeadlineExceeded(timeout),
     }
 }
@@ -161,10 +181,10 @@ impl fmt::Debug for RunningQuery {
 /// The task that pulls a plan.
 struct Work {
     query_id: Uuid,
-    principal: PrincipalId,
+    owner: Owner,
     timeout: Duration,
     started: Instant,
-    cancel: CancellationToken,
+    interrupt: Interrupt,
     declared: Declared,
     sender: mpsc::Sender<Result<RecordBatch>>,
     _session: GovernedSession,
@@ -179,7 +199,7 @@ impl Work {
             let deadline = self.started + self.timeout;
             tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => Err(Error::Cancelled),
+                reason = self.interrupt.interrupted() => Err(reason),
                 ended = timeout_at(deadline, pull) => match ended {
                     Ok(Ok(ended)) => ended,
                     Ok(Err(panic)) => Err(panicked(panic.as_ref())),
@@ -191,16 +211,19 @@ impl Work {
         stop.cancel();
         let Self {
             query_id,
-            principal,
+            owner: Owner { principal, acting },
             started,
             sender,
             ..
         } = self;
         let milliseconds = started.elapsed().as_millis();
+        let acting = acting.as_ref().map(tracing::field::display);
         match ended {
-            Ok(()) => tracing::info!(%query_id, %principal, rows, milliseconds, "query finished"),
+            Ok(()) => {
+                tracing::info!(%query_id, %principal, acting, rows, milliseconds, "query finished")
+            }
             Err(error) => {
-                tracing::info!(%query_id, %principal, rows, milliseconds, %error, "query ended early");
+                tracing::info!(%query_id, %principal, acting, rows, milliseconds, %error, "query ended early");
                 // A reader that is gone does not need the reason.
                 let _ = sender.send(Err(error)).await;
             }

@@ -42,7 +42,7 @@ mod execute;
 mod tests;
 
 pub use config::{EngineConfig, SessionOptions};
-pub use engine::Engine;
+pub use engine::{Caller, Engine};
 pub use error::{Error, Result};
 pub use execute::{CancelHandle, RunningQuery};
 pub use functions::{FunctionNames, functions};

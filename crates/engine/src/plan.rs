@@ -8,7 +8,7 @@ mod shape;
 mod weight;
 mod yielding;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::SchemaRef,
@@ -17,6 +17,7 @@ use datafusion::{
     logical_expr::LogicalPlan,
 };
 use uuid::Uuid;
+use weft_mesh::TableId;
 
 use self::{parameters::Parameters, physical::physical_query, shape::is_ordered};
 use crate::{
@@ -39,6 +40,8 @@ pub struct PlannedQuery {
     schema: SchemaRef,
     parameters: Parameters,
     is_ordered: bool,
+    /// What the statement reads, as it was written.
+    tables: BTreeSet<TableId>,
     plan: Deep<Plan>,
 }
 
@@ -107,6 +110,7 @@ impl PlannedQuery {
                 query_id,
                 schema,
                 is_ordered,
+                tables,
                 plan,
                 ..
             } = self;
@@ -136,6 +140,7 @@ impl PlannedQuery {
                 schema,
                 parameters: Parameters::none(),
                 is_ordered,
+                tables,
                 plan,
             })
         };
@@ -152,6 +157,7 @@ impl PlannedQuery {
             query_id,
             schema,
             parameters,
+            tables,
             plan,
             ..
         } = self;
@@ -163,7 +169,7 @@ impl PlannedQuery {
             )));
         };
         caps.start_running(physical.capped_calls);
-        RunningQuery::start(&session, query_id, schema, physical).await
+        RunningQuery::start(&session, query_id, schema, physical, &tables).await
     }
 }
 
@@ -200,7 +206,7 @@ async fn plan_statement(
             )
         })?;
     read_only(&logical)?;
-    combination::refuse_forbidden(&logical, &session)?;
+    let tables = combination::refuse_forbidden(&logical, &session)?;
     let logical = cell_hidden::with_hidden_flags(in_described_types(logical))?;
     shape::check(&logical)?;
     weight::check(&logical)?;
@@ -226,6 +232,7 @@ async fn plan_statement(
         schema,
         parameters,
         is_ordered,
+        tables,
         plan,
     })
 }

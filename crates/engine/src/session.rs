@@ -26,12 +26,12 @@ use datafusion::{
 };
 use uuid::Uuid;
 use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, VisibleTable};
-use weft_policy::{Principal, Viewer};
+use weft_policy::{Owner, Principal, Viewer};
 
 use self::{catalogs::SessionCatalogs, interruptible::interruptible, time_zone::time_zone};
 use crate::{
     config::SessionOptions,
-    engine::Shared,
+    engine::{Caller, Shared},
     error::{Error, Result, classify},
     functions::{Caps, Registry, SessionConstants},
     plan::PlannedQuery,
@@ -47,6 +47,7 @@ pub struct GovernedSession {
     shared: Arc<Shared>,
     snapshot: Arc<MeshSnapshot>,
     viewer: Viewer,
+    owner: Owner,
     catalog: Arc<GovernedCatalog>,
     /// No domain is called by an empty name: without a session schema an
     /// unqualified table is found nowhere.
@@ -59,7 +60,7 @@ impl GovernedSession {
     pub(crate) fn open(
         shared: Arc<Shared>,
         snapshot: Arc<MeshSnapshot>,
-        principal: Arc<Principal>,
+        caller: Caller,
         options: SessionOptions,
         now: DateTime<Utc>,
     ) -> Result<Self> {
@@ -70,7 +71,8 @@ impl GovernedSession {
             statement_timeout,
             purpose,
         } = options;
-        let viewer = Viewer::new(principal, now).with_purpose(purpose);
+        let owner = caller.owner();
+        let viewer = Viewer::new(caller.principal, now).with_purpose(purpose);
         if let Some(other) = catalog.filter(|catalog| catalog != snapshot.mesh_name()) {
             return Err(Error::not_found("catalog", &other));
         }
@@ -89,6 +91,7 @@ impl GovernedSession {
         Ok(Self {
             snapshot,
             viewer,
+            owner,
             catalog: governed,
             schema: schema.unwrap_or_default(),
             time_zone: time_zone(timezone.as_deref())?,
@@ -131,8 +134,13 @@ impl GovernedSession {
         &self.shared
     }
 
-    pub(crate) fn snapshot(&self) -> &MeshSnapshot {
+    pub(crate) fn snapshot(&self) -> &Arc<MeshSnapshot> {
         &self.snapshot
+    }
+
+    /// What the session's queries belong to.
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     pub(crate) fn principal(&self) -> &Arc<Principal> {

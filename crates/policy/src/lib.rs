@@ -19,6 +19,7 @@
     )
 )]
 
+mod owner;
 mod principal;
 mod viewer;
 
@@ -48,6 +49,7 @@ pub use authenticator::Authenticator;
 pub use domain_policy::DomainPolicy;
 pub use guardrails::{ForbiddenCombination, Guardrails};
 pub use mask::ColumnMask;
+pub use owner::Owner;
 pub use predicate::{CompareOp, Entitlement, Operand, RowPredicate};
 pub use principal::{Principal, PrincipalId, PrincipalKind};
 pub use snapshot::PolicySnapshot;

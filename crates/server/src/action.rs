@@ -15,13 +15,14 @@ use prost::Message;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
+use crate::call::Call;
 use crate::command::{FlightCommand, Refusal};
 use crate::handle::{self, Content};
 use crate::messages::{
     CloseSessionResult, CloseStatus, GetSessionOptionsResult, SessionOptionValue,
     SetSessionOptionsRequest, SetSessionOptionsResult,
 };
-use crate::service::{Call, FlightSql};
+use crate::service::FlightSql;
 use crate::session::{self, SessionId};
 
 /// What an action answers with.
@@ -84,7 +85,7 @@ impl Known {
             Self::CancelFlightInfo => "Cancels a running query.",
             Self::RenewFlightEndpoint => "Extends the life of a ticket.",
             Self::SetSessionOptions => {
-                "Sets catalog, schema, timezone or statement_timeout for the session."
+                "Sets catalog, schema, purpose, timezone or statement_timeout for the session."
             }
             Self::GetSessionOptions => "Gets the options of the session.",
             Self::CloseSession => "Forgets the options of the session.",
@@ -166,9 +167,8 @@ impl FlightSql {
                 self.set_session_options(&call, &request.session_options)
             }
             Known::GetSessionOptions => {
-                let snapshot = self.engine.snapshot();
                 let result = GetSessionOptionsResult {
-                    session_options: session::describe(&call.options, snapshot.mesh_name()),
+                    session_options: session::describe(&call.options, call.snapshot.mesh_name()),
                 };
                 Ok(Answer::of(result.encode_to_vec()))
             }
@@ -240,9 +240,7 @@ impl FlightSql {
             .ticket
             .as_ref()
             .ok_or_else(|| Status::invalid_argument("the endpoint has no ticket"))?;
-        let opened = self
-            .handles
-            .open(call.owner(), &handle_of(ticket)?, call.now)?;
+        let opened = self.open_handle(call, &handle_of(ticket)?)?;
         match opened.content {
             Content::Ticket(_) | Content::Metadata(_) => {}
             Content::Prepared(_) => return Err(handle::unknown()),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use weft_policy::PrincipalId;
+use weft_policy::Owner;
 
 const CAPACITY: usize = 1024;
 const CAPACITY_BYTES: usize = 64 * 1024 * 1024;
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Binding {
 }
 
 impl Bindings {
-    pub(crate) fn get(&self, owner: &PrincipalId, sealed: &[u8]) -> Option<Bytes> {
+    pub(crate) fn get(&self, owner: &Owner, sealed: &[u8]) -> Option<Bytes> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries
             .get(&key(owner, sealed))
@@ -42,7 +42,7 @@ impl Bindings {
     }
 
     /// The oldest make room.
-    pub(crate) fn store(&self, owner: &PrincipalId, sealed: &[u8], parameters: Bytes) {
+    pub(crate) fn store(&self, owner: &Owner, sealed: &[u8], parameters: Bytes) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let key = key(owner, sealed);
         entries.remove(&key);
@@ -61,14 +61,14 @@ impl Bindings {
         entries.insert(key, Binding { parameters, stored });
     }
 
-    pub(crate) fn remove(&self, owner: &PrincipalId, sealed: &[u8]) {
+    pub(crate) fn remove(&self, owner: &Owner, sealed: &[u8]) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.remove(&key(owner, sealed));
     }
 }
 
-fn key(owner: &PrincipalId, sealed: &[u8]) -> [u8; 32] {
-    let owner = owner.to_string();
+fn key(owner: &Owner, sealed: &[u8]) -> [u8; 32] {
+    let owner = owner.binding();
     Sha256::new()
         .chain_update(owner.len().to_le_bytes())
         .chain_update(owner)
@@ -79,16 +79,31 @@ fn key(owner: &PrincipalId, sealed: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use weft_policy::PrincipalId;
+
     use super::*;
+
+    fn owner(user: &str, acting: Option<&str>) -> Owner {
+        Owner {
+            principal: PrincipalId::user(user),
+            acting: acting.map(PrincipalId::service),
+        }
+    }
 
     #[test]
     fn bindings_belong_to_their_owner_and_are_bounded() {
         let bindings = Bindings::default();
-        let (ana, bo) = (PrincipalId::user("ana"), PrincipalId::user("bo"));
+        let (ana, bo) = (owner("ana", None), owner("bo", None));
         bindings.store(&ana, b"h", Bytes::from_static(b"1"));
         bindings.store(&ana, b"h", Bytes::from_static(b"2"));
         assert_eq!(bindings.get(&ana, b"h").unwrap(), "2");
-        assert_eq!(bindings.get(&bo, b"h"), None);
+        for other in [
+            bo.clone(),
+            owner("ana", Some("bi")),
+            owner("bo", Some("bi")),
+        ] {
+            assert_eq!(bindings.get(&other, b"h"), None);
+        }
         bindings.remove(&bo, b"h");
         for other in 0..CAPACITY {
             bindings.store(&ana, &other.to_le_bytes(), Bytes::from_static(b"3"));

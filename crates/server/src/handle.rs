@@ -1,12 +1,13 @@
 //! Statement handles: all that a ticket or a prepared statement needs to run
-//! again, sealed for the principal it was made for.
+//! again, sealed for the owner it was made for.
 //!
 //! Handles are stateless, so any replica with the same secret serves them, and
 //! they carry no authority: whoever presents one is authenticated, and access is
-//! decided anew. A handle of somebody else, of another server or of last week
-//! reads like one that never existed.
+//! decided anew, for the purpose that the handle was made for. A handle of
+//! somebody else, of another server or of last week reads like one that never
+//! existed.
 
-use std::time::Duration;
+mod payload;
 
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightEndpoint, Ticket};
@@ -16,8 +17,10 @@ use prost::Message;
 use tonic::Status;
 use uuid::Uuid;
 use weft_engine::SessionOptions;
-use weft_policy::PrincipalId;
+use weft_mesh::Purpose;
+use weft_policy::Owner;
 
+use self::payload::Payload;
 use crate::seal::Sealer;
 use crate::status;
 
@@ -44,8 +47,28 @@ pub(crate) enum Content {
     Ticket(Statement),
     /// A prepared statement, with or without bound parameters.
     Prepared(Statement),
-    /// A metadata command, as the client sent it.
-    Metadata(Bytes),
+    /// A question about the catalog.
+    Metadata(Metadata),
+}
+
+/// A metadata command, and what its answer depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Metadata {
+    /// As the client sent it.
+    pub(crate) command: Bytes,
+    pub(crate) purpose: Option<Purpose>,
+}
+
+impl StatementHandle {
+    /// What its data is for.
+    pub(crate) fn purpose(&self) -> Option<&Purpose> {
+        match &self.content {
+            Content::Ticket(statement) | Content::Prepared(statement) => {
+                statement.options.purpose.as_ref()
+            }
+            Content::Metadata(metadata) => metadata.purpose.as_ref(),
+        }
+    }
 }
 
 /// A statement, and what its meaning depends on.
@@ -73,7 +96,7 @@ impl Handles {
     /// The sealed handle and when it expires.
     pub(crate) fn seal(
         &self,
-        owner: &PrincipalId,
+        owner: &Owner,
         handle: &StatementHandle,
         now: DateTime<Utc>,
     ) -> Result<(Bytes, DateTime<Utc>), Status> {
@@ -91,7 +114,7 @@ impl Handles {
         }
         let sealed = self
             .sealer
-            .seal(&owner.to_string(), &payload)
+            .seal(&owner.binding(), &payload)
             .ok_or_else(|| status::internal("a handle could not be sealed"))?;
         Ok((sealed.into(), expires))
     }
@@ -99,7 +122,7 @@ impl Handles {
     /// The handle behind `sealed`, if it is of `owner` and still alive.
     pub(crate) fn open(
         &self,
-        owner: &PrincipalId,
+        owner: &Owner,
         sealed: &[u8],
         now: DateTime<Utc>,
     ) -> Result<StatementHandle, Status> {
@@ -108,7 +131,7 @@ impl Handles {
         }
         let payload = self
             .sealer
-            .open(&owner.to_string(), sealed)
+            .open(&owner.binding(), sealed)
             .and_then(|plain| Payload::decode(plain.as_slice()).ok())
             .filter(|payload| now.timestamp() < payload.expires)
             .ok_or_else(unknown)?;
@@ -133,130 +156,32 @@ pub(crate) fn unknown() -> Status {
     Status::not_found("statement handle is unknown or expired: run or prepare the statement again")
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Payload {
-    #[prost(enumeration = "Kind", tag = "1")]
-    kind: i32,
-    #[prost(string, tag = "2")]
-    sql: String,
-    #[prost(bytes = "bytes", tag = "3")]
-    parameters: Bytes,
-    #[prost(string, optional, tag = "4")]
-    catalog: Option<String>,
-    #[prost(string, optional, tag = "5")]
-    schema: Option<String>,
-    #[prost(string, optional, tag = "6")]
-    timezone: Option<String>,
-    #[prost(uint64, optional, tag = "7")]
-    statement_timeout_millis: Option<u64>,
-    #[prost(bytes = "vec", tag = "8")]
-    schema_hash: Vec<u8>,
-    #[prost(uint64, tag = "9")]
-    epoch: u64,
-    #[prost(bytes = "vec", tag = "10")]
-    query_id: Vec<u8>,
-    #[prost(int64, tag = "11")]
-    issued: i64,
-    #[prost(int64, tag = "12")]
-    expires: i64,
-    #[prost(bytes = "bytes", tag = "13")]
-    command: Bytes,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
-#[repr(i32)]
-enum Kind {
-    Unspecified = 0,
-    Ticket = 1,
-    Prepared = 2,
-    Metadata = 3,
-}
-
-impl Payload {
-    fn new(handle: &StatementHandle, issued: DateTime<Utc>, expires: DateTime<Utc>) -> Self {
-        let common = Self {
-            epoch: handle.epoch,
-            query_id: handle.query_id.as_bytes().to_vec(),
-            issued: issued.timestamp(),
-            expires: expires.timestamp(),
-            ..Self::default()
-        };
-        match &handle.content {
-            Content::Ticket(statement) => common.with_statement(Kind::Ticket, statement),
-            Content::Prepared(statement) => common.with_statement(Kind::Prepared, statement),
-            Content::Metadata(command) => Self {
-                kind: Kind::Metadata.into(),
-                command: command.clone(),
-                ..common
-            },
-        }
-    }
-
-    fn with_statement(self, kind: Kind, statement: &Statement) -> Self {
-        let options = &statement.options;
-        Self {
-            kind: kind.into(),
-            sql: statement.sql.clone(),
-            parameters: statement.parameters.clone(),
-            catalog: options.catalog.clone(),
-            schema: options.schema.clone(),
-            timezone: options.timezone.clone(),
-            statement_timeout_millis: options
-                .statement_timeout
-                .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
-            schema_hash: statement.schema_hash.to_vec(),
-            ..self
-        }
-    }
-
-    fn into_handle(self) -> Option<StatementHandle> {
-        let epoch = self.epoch;
-        let query_id = Uuid::from_slice(&self.query_id).ok()?;
-        let content = match self.kind() {
-            Kind::Unspecified => return None,
-            Kind::Ticket => Content::Ticket(self.into_statement()?),
-            Kind::Prepared => Content::Prepared(self.into_statement()?),
-            Kind::Metadata => Content::Metadata(self.command),
-        };
-        Some(StatementHandle {
-            content,
-            epoch,
-            query_id,
-        })
-    }
-
-    fn into_statement(self) -> Option<Statement> {
-        Some(Statement {
-            sql: self.sql,
-            parameters: self.parameters,
-            options: SessionOptions {
-                catalog: self.catalog,
-                schema: self.schema,
-                timezone: self.timezone,
-                statement_timeout: self.statement_timeout_millis.map(Duration::from_millis),
-                purpose: None,
-            },
-            schema_hash: self.schema_hash.try_into().ok()?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use weft_policy::PrincipalKind;
+    use std::time::Duration;
+
+    use weft_policy::PrincipalId;
 
     use super::*;
-    use crate::seal::Purpose;
+    use crate::seal;
 
     fn handles() -> Handles {
-        Handles::new(Sealer::new(b"secret", Purpose::Handle))
+        Handles::new(Sealer::new(b"secret", seal::Purpose::Handle))
     }
 
-    fn ana() -> PrincipalId {
-        PrincipalId {
-            kind: PrincipalKind::User,
-            name: "ana".to_owned(),
+    fn ana() -> Owner {
+        PrincipalId::user("ana").into()
+    }
+
+    fn by(service: &str) -> Owner {
+        Owner {
+            acting: Some(PrincipalId::service(service)),
+            ..ana()
         }
+    }
+
+    fn purpose() -> Option<Purpose> {
+        Some(Purpose::parse("fulfilment").unwrap())
     }
 
     fn statement() -> Statement {
@@ -268,7 +193,7 @@ mod tests {
                 schema: Some("sales".to_owned()),
                 timezone: None,
                 statement_timeout: Some(Duration::from_millis(1_500)),
-                purpose: None,
+                purpose: purpose(),
             },
             schema_hash: [7; 32],
         }
@@ -287,7 +212,10 @@ mod tests {
         for content in [
             Content::Ticket(statement()),
             Content::Prepared(statement()),
-            Content::Metadata(Bytes::from_static(b"any")),
+            Content::Metadata(Metadata {
+                command: Bytes::from_static(b"any"),
+                purpose: purpose(),
+            }),
         ] {
             let handle = handle(content);
             let now = Utc::now();
@@ -301,17 +229,24 @@ mod tests {
         let now = Utc::now();
         let ticket = handle(Content::Ticket(statement()));
         let (sealed, expires) = handles().seal(&ana(), &ticket, now).unwrap();
-        let service = PrincipalId {
-            kind: PrincipalKind::Service,
-            name: "ana".to_owned(),
-        };
+        let (by_bi, _) = handles().seal(&by("bi"), &ticket, now).unwrap();
+        let service = PrincipalId::service;
         let texts = [
-            handles().open(&service, &sealed, now).unwrap_err(),
+            handles()
+                .open(&service("ana").into(), &sealed, now)
+                .unwrap_err(),
+            handles().open(&by("bi"), &sealed, now).unwrap_err(),
+            handles().open(&ana(), &by_bi, now).unwrap_err(),
+            handles().open(&by("etl"), &by_bi, now).unwrap_err(),
+            handles()
+                .open(&service("bi").into(), &by_bi, now)
+                .unwrap_err(),
             handles().open(&ana(), b"garbage", now).unwrap_err(),
             handles().open(&ana(), b"", now).unwrap_err(),
             handles().open(&ana(), &sealed, expires).unwrap_err(),
         ]
         .map(|status| (status.code(), status.message().to_owned()));
+        assert!(handles().open(&by("bi"), &by_bi, now).is_ok());
         assert!(texts.windows(2).all(|pair| pair[0] == pair[1]), "{texts:?}");
     }
 

@@ -6,6 +6,7 @@
 //! `authorization: Bearer …` in the headers of the answer, and whoever sent a
 //! message gets one back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::{BasicAuth, HandshakeRequest, HandshakeResponse};
@@ -17,7 +18,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
-use crate::authenticate::Credentials;
+use crate::authenticate::{self, Credentials};
 use crate::service::FlightSql;
 use crate::session::SessionId;
 use crate::status;
@@ -41,6 +42,10 @@ impl FlightSql {
         };
         let snapshot = self.engine.snapshot();
         let caller = self.gate.verify(&credentials, &headers, &snapshot).await?;
+        // Said now rather than with the first query. The session is the service's
+        // own all the same: every call says for whom it is.
+        let owner =
+            authenticate::caller(Arc::clone(&caller.principal), &headers, &snapshot)?.owner();
         let id = caller.principal.id();
         let session = caller.session.unwrap_or_else(SessionId::new);
         let bearer = match credentials {
@@ -53,7 +58,8 @@ impl FlightSql {
                 .and_then(|tag| self.gate.bearers.mint(id, tag, session, Utc::now()))
                 .ok_or_else(|| status::internal("a session bearer could not be minted"))?,
         };
-        info!(principal = %id, "login");
+        let acting = owner.acting.as_ref().map(tracing::field::display);
+        info!(principal = %owner.principal, acting, "login");
 
         let authorization = MetadataValue::try_from(format!("Bearer {bearer}"))
             .map_err(|_| status::internal("a session bearer is no header"))?;

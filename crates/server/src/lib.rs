@@ -32,6 +32,7 @@ mod error;
 mod serve;
 mod tls;
 
+mod call;
 mod service;
 
 mod authenticate;

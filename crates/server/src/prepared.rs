@@ -14,11 +14,12 @@ use prost::Message;
 use tonic::{Request, Status, Streaming};
 use uuid::Uuid;
 
+use crate::call::Call;
 use crate::command::{FlightCommand, refuse_transaction};
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::messages::CreatePreparedStatementResult;
 use crate::parameters;
-use crate::service::{Call, FlightSql, encode_schema};
+use crate::service::{FlightSql, encode_schema};
 use crate::statement::{hash, plan, plan_bound};
 use crate::status;
 use crate::stream::FlightDataStream;
@@ -112,7 +113,7 @@ impl FlightSql {
         let FlightCommand::Ticket { handle } = FlightCommand::decode(&ticket.ticket)? else {
             return Err(status::internal("a ticket that is none"));
         };
-        let opened = self.handles.open(call.owner(), &handle, call.now)?;
+        let opened = self.open_handle(call, &handle)?;
         let Content::Ticket(statement) = opened.content else {
             return Err(status::internal("a ticket that is none"));
         };
@@ -184,7 +185,7 @@ impl FlightSql {
     }
 
     fn open_prepared(&self, call: &Call, sealed: &Bytes) -> Result<Opened, Status> {
-        let handle = self.handles.open(call.owner(), sealed, call.now)?;
+        let handle = self.open_handle(call, sealed)?;
         match handle.content {
             Content::Prepared(statement) => Ok(Opened {
                 statement,

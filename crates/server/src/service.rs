@@ -15,21 +15,19 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
-use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
 use tokio_util::sync::CancellationToken;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
-use weft_engine::{Engine, GovernedSession, SessionOptions};
-use weft_policy::{Principal, PrincipalId};
+use weft_engine::Engine;
 
 use crate::authenticate::Gate;
 use crate::bindings::Bindings;
+use crate::call::Call;
 use crate::command::FlightCommand;
 use crate::handle::{self, Handles};
 use crate::metadata::ServerInfo;
-use crate::session::{SessionId, Sessions, options_of_call};
+use crate::session::Sessions;
 use crate::stream::FlightDataStream;
 use crate::wire::schema_message;
 use crate::{action, status};
@@ -51,54 +49,7 @@ pub(crate) struct FlightSql {
     pub(crate) stop: CancellationToken,
 }
 
-/// One authenticated call.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) principal: Arc<Principal>,
-    pub(crate) session: Option<SessionId>,
-    /// Of the session, overridden by the headers of the call.
-    pub(crate) options: SessionOptions,
-    pub(crate) now: DateTime<Utc>,
-}
-
-impl Call {
-    pub(crate) fn owner(&self) -> &PrincipalId {
-        self.principal.id()
-    }
-
-    pub(crate) fn with_options(&self, options: SessionOptions) -> Self {
-        Self {
-            options,
-            ..self.clone()
-        }
-    }
-}
-
 impl FlightSql {
-    /// Who calls, and with which options; the first thing that every RPC asks.
-    pub(crate) async fn enter(&self, headers: &MetadataMap) -> Result<Call, Status> {
-        let snapshot = self.engine.snapshot();
-        let caller = self.gate.authenticate(headers, &snapshot).await?;
-        let stored = self.sessions.options(caller.session, caller.principal.id());
-        Ok(Call {
-            options: options_of_call(stored, headers)?,
-            principal: caller.principal,
-            session: caller.session,
-            now: Utc::now(),
-        })
-    }
-
-    /// The caller's view of the mesh at this instant.
-    pub(crate) fn open(
-        &self,
-        call: &Call,
-        options: SessionOptions,
-    ) -> Result<GovernedSession, Status> {
-        self.engine
-            .session(Arc::clone(&call.principal), options)
-            .map_err(|error| status::of_engine(&error, None))
-    }
-
     /// Refuses what would start work that a stopping server cannot finish.
     pub(crate) fn accept(&self) -> Result<(), Status> {
         if self.draining.is_cancelled() {
@@ -145,7 +96,10 @@ impl FlightSql {
             FlightCommand::Ticket { handle } => self.redeem(&call, &handle).await,
             // Some clients redeem a command without asking for its ticket first.
             FlightCommand::Prepared { handle } => self.prepared_stream(&call, &handle).await,
-            FlightCommand::Metadata(command) => self.metadata_stream(&call, &command),
+            FlightCommand::Metadata(command) => {
+                let purpose = call.options.purpose.clone();
+                self.metadata_stream(&call, &command, purpose)
+            }
             FlightCommand::Statement { .. } => Err(Status::invalid_argument(
                 "a statement is no ticket: send it with GetFlightInfo first",
             )),
@@ -154,11 +108,13 @@ impl FlightSql {
     }
 
     async fn redeem(&self, call: &Call, sealed: &[u8]) -> Result<FlightDataStream, Status> {
-        let opened = self.handles.open(call.owner(), sealed, call.now)?;
+        let opened = self.open_handle(call, sealed)?;
         match opened.content {
             handle::Content::Ticket(statement) => self.run(call, statement, opened.query_id).await,
-            handle::Content::Metadata(command) => match FlightCommand::decode(&command)? {
-                FlightCommand::Metadata(command) => self.metadata_stream(call, &command),
+            handle::Content::Metadata(asked) => match FlightCommand::decode(&asked.command)? {
+                FlightCommand::Metadata(command) => {
+                    self.metadata_stream(call, &command, asked.purpose)
+                }
                 FlightCommand::Statement { .. }
                 | FlightCommand::Prepared { .. }
                 | FlightCommand::Ticket { .. }

@@ -9,9 +9,10 @@ use tonic::Status;
 use uuid::Uuid;
 use weft_engine::{GovernedSession, PlannedQuery};
 
+use crate::call::Call;
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::parameters;
-use crate::service::{Call, FlightSql};
+use crate::service::FlightSql;
 use crate::status;
 use crate::stream::{self, FlightDataStream, Sink, Stopped};
 use crate::wire::{schema_hash, wire_schema};
@@ -176,7 +177,13 @@ async fn execute(planned: PlannedQuery, sink: &mut Sink) -> Result<(), Stopped> 
         |error: weft_engine::Error| Stopped::Failed(status::of_engine(&error, Some(query_id)));
     let mut running = planned.execute().await.map_err(failed)?;
     while let Some(batch) = running.next().await {
-        sink.send(&batch.map_err(failed)?).await?;
+        let batch = batch.map_err(failed)?;
+        tokio::select! {
+            biased;
+            // A slow client does not get the rest of the batch.
+            reason = running.revoked() => return Err(failed(reason)),
+            sent = sink.send(&batch) => sent?,
+        }
     }
     Ok(())
 }

@@ -97,6 +97,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
         listen,
         refresh: REFRESH,
         tls: None,
+        kill_on_revoke: false,
     })
     .await?;
     let snapshot = running.live().snapshot();

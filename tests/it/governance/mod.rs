@@ -14,6 +14,7 @@ mod reload;
 mod tables;
 mod unparsed;
 mod until;
+mod whole_model;
 
 use std::sync::Arc;
 

@@ -349,7 +349,7 @@ async fn a_client_that_goes_away_stops_its_query() {
         rows.next().await.unwrap().unwrap();
     }
     drop(rows);
-    let owner = weft_policy::PrincipalId::user("bo");
+    let owner = weft_policy::PrincipalId::user("bo").into();
     for _ in 0..100 {
         if !server.engine.cancel(query_id, &owner) {
             return;

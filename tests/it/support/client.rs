@@ -5,13 +5,18 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::util::pretty::pretty_format_batches;
+use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::{FlightSqlServiceClient, PreparedStatement};
-use arrow_flight::sql::{Any, ProstMessageExt};
+use arrow_flight::sql::{
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any,
+    CommandPreparedStatementQuery, DoPutPreparedStatementResult, ProstMessageExt,
+};
 use arrow_flight::{Action, FlightDescriptor, FlightInfo, Ticket};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use futures::TryStreamExt;
 use prost::Message;
 use tonic::transport::Channel;
@@ -142,6 +147,39 @@ impl TestClient {
     pub(crate) async fn prepare(&self, sql: &str) -> Result<PreparedStatement<Channel>, Status> {
         let mut flight = self.flight.clone();
         flight.prepare(sql.to_owned(), None).await.map_err(status)
+    }
+
+    /// The handle of a statement that is prepared by hand.
+    pub(crate) async fn prepared_handle(&self, sql: &str) -> Result<Bytes, Status> {
+        let request = ActionCreatePreparedStatementRequest {
+            query: sql.to_owned(),
+            transaction_id: None,
+        };
+        let created = self.sql_action("CreatePreparedStatement", &request).await?;
+        let created: ActionCreatePreparedStatementResult = created[0].unpack().unwrap().unwrap();
+        Ok(created.prepared_statement_handle)
+    }
+
+    /// Binds one row to a prepared statement; the bound handle.
+    pub(crate) async fn bind(&self, handle: &Bytes, row: RecordBatch) -> Result<Bytes, Status> {
+        let command = CommandPreparedStatementQuery {
+            prepared_statement_handle: handle.clone(),
+        };
+        let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+        let messages: Vec<_> = FlightDataEncoderBuilder::new()
+            .with_flight_descriptor(Some(descriptor))
+            .with_schema(row.schema())
+            .build(futures::stream::iter([Ok(row)]))
+            .try_collect()
+            .await
+            .unwrap();
+        let mut flight = self.flight.inner().clone();
+        let results = flight
+            .do_put(self.request(futures::stream::iter(messages)))
+            .await?;
+        let results: Vec<_> = results.into_inner().try_collect().await?;
+        let result = DoPutPreparedStatementResult::decode(results[0].app_metadata.clone()).unwrap();
+        Ok(result.prepared_statement_handle.unwrap())
     }
 
     /// Runs an action of Flight SQL, whose body is wrapped in `Any`.

@@ -61,11 +61,48 @@ impl MeshDir {
         groups: &[&str],
         attributes: &[(&str, &str)],
     ) -> Self {
+        self.service_for(name, token, groups, attributes, &[])
+    }
+
+    /// A service that may act for the members of groups.
+    pub(crate) fn service_for(
+        self,
+        name: &str,
+        token: &str,
+        groups: &[&str],
+        attributes: &[(&str, &str)],
+        impersonates: &[&str],
+    ) -> Self {
         let file = format!("secrets/{name}.token");
         self.write(&file, token);
         let path = self.path(&file);
-        let credential = format!("kind: service\n      token: \"file:{}\"", path.display());
+        let mut credential = format!("kind: service\n      token: \"file:{}\"", path.display());
+        if !impersonates.is_empty() {
+            let groups: Vec<_> = impersonates
+                .iter()
+                .map(|group| format!("\"group:{group}\""))
+                .collect();
+            write!(credential, "\n      impersonates: [{}]", groups.join(", ")).unwrap();
+        }
         self.identity(name, &credential, groups, attributes)
+    }
+
+    /// Replaces text in a file of the mesh that has it.
+    pub(crate) fn change(&self, relative: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(relative)).unwrap();
+        assert!(text.contains(from), "`{relative}` has no `{from}`:\n{text}");
+        self.write(relative, &text.replace(from, to));
+    }
+
+    /// Replaces the guardrails, which `with_head("guardrails: guardrails.yaml")` names.
+    pub(crate) fn guardrails(&self, items: &str) {
+        let items = if items.trim().is_empty() {
+            " []".to_owned()
+        } else {
+            format!("\n{}", indented(items))
+        };
+        let manifest = format!("apiVersion: weft/v1\nkind: Guardrails\nguardrails:{items}\n");
+        self.write("guardrails.yaml", &manifest);
     }
 
     /// A domain with one local storage `files` at `domains/<name>/data`.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use datafusion::execution::cache::cache_manager::{CacheManager, CacheManagerConfig};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use weft_mesh::Fault;
 
 pub use self::background::Background;
@@ -77,6 +77,8 @@ pub struct LiveMesh {
     swap: Mutex<()>,
     /// A reload has been applied.
     reloaded: Notify,
+    /// Told after each reload, by when its snapshot is in force.
+    reloads: watch::Sender<()>,
 }
 
 impl LiveMesh {
@@ -106,12 +108,18 @@ impl LiveMesh {
             known: tokio::sync::Mutex::new(known),
             swap: Mutex::new(()),
             reloaded: Notify::new(),
+            reloads: watch::Sender::default(),
         }))
     }
 
     /// The mesh now. Take one for a statement and use nothing else.
     pub fn snapshot(&self) -> Arc<MeshSnapshot> {
         self.current.load_full()
+    }
+
+    /// Tells when manifests were reloaded: by then [`Self::snapshot`] has them.
+    pub fn reloads(&self) -> watch::Receiver<()> {
+        self.reloads.subscribe()
     }
 
     /// Reads the manifests again. One reload runs at a time.
@@ -130,6 +138,7 @@ impl LiveMesh {
             Ok((snapshot, report)) => {
                 self.swap(|now| Some(refresh::carried_over(&before, now, &snapshot)));
                 self.reloaded.notify_one();
+                self.reloads.send_replace(());
                 tracing::info!(epoch = %report.epoch, kept = ?report.kept, "manifests reloaded");
                 report
             }

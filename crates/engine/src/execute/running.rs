@@ -5,36 +5,55 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio_util::sync::CancellationToken;
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
 use uuid::Uuid;
-use weft_policy::PrincipalId;
+use weft_catalog::MeshSnapshot;
+use weft_policy::Owner;
+
+use super::{interrupt::Interrupt, revocation::Claim};
 
 /// The running queries of an engine.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RunningQueries(Arc<Mutex<HashMap<Uuid, Vec<Entry>>>>);
+pub(crate) struct RunningQueries(Arc<Running>);
+
+#[derive(Debug, Default)]
+struct Running {
+    queries: Mutex<HashMap<Uuid, Vec<Entry>>>,
+    /// A query with a claim has begun.
+    watched: Notify,
+}
 
 /// One of the streams of a query id: a ticket may be redeemed more than once.
 #[derive(Debug)]
 struct Entry {
     stream: Uuid,
-    principal: PrincipalId,
-    cancel: CancellationToken,
+    owner: Owner,
+    interrupt: Interrupt,
+    /// What it rests on, where it has to end with that.
+    claim: Option<Claim>,
 }
 
 impl RunningQueries {
-    pub(crate) fn register(
+    pub(super) fn register(
         &self,
         query_id: Uuid,
-        principal: &PrincipalId,
-        cancel: &CancellationToken,
+        owner: &Owner,
+        interrupt: &Interrupt,
+        claim: Option<Claim>,
     ) -> Registered {
         let stream = Uuid::new_v4();
+        let is_watched = claim.is_some();
         let entry = Entry {
             stream,
-            principal: principal.clone(),
-            cancel: cancel.clone(),
+            owner: owner.clone(),
+            interrupt: interrupt.clone(),
+            claim,
         };
         self.lock().entry(query_id).or_default().push(entry);
+        if is_watched {
+            self.0.watched.notify_one();
+        }
         Registered {
             queries: self.clone(),
             query_id,
@@ -42,25 +61,63 @@ impl RunningQueries {
         }
     }
 
-    /// Cancels every stream of `query_id` that is of `principal`.
-    pub(crate) fn cancel(&self, query_id: Uuid, principal: &PrincipalId) -> bool {
+    /// Cancels every stream of `query_id` that is of `owner`.
+    pub(crate) fn cancel(&self, query_id: Uuid, owner: &Owner) -> bool {
         let queries = self.lock();
         let own = queries
             .get(&query_id)
             .into_iter()
             .flatten()
-            .filter(|entry| entry.principal == *principal);
-        own.inspect(|entry| entry.cancel.cancel()).count() > 0
+            .filter(|entry| entry.owner == *owner);
+        own.inspect(|entry| entry.interrupt.cancel()).count() > 0
+    }
+
+    /// Ends every query whose claim does not hold. Returns when to look again.
+    pub(super) fn end_what_is_revoked(
+        &self,
+        snapshot: &Arc<MeshSnapshot>,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let mut next: Option<DateTime<Utc>> = None;
+        for (query_id, entries) in self.lock().iter_mut() {
+            for entry in entries {
+                let Some(claim) = &mut entry.claim else {
+                    continue;
+                };
+                match claim.holds(snapshot, now) {
+                    Ok(()) => next = next.into_iter().chain(claim.valid_until()).min(),
+                    Err(reason) => {
+                        entry.interrupt.revoke();
+                        entry.claim = None;
+                        let Owner { principal, acting } = &entry.owner;
+                        let acting = acting.as_ref().map(tracing::field::display);
+                        tracing::info!(
+                            %query_id, %principal, acting, reason,
+                            "access was revoked while the query ran"
+                        );
+                    }
+                }
+            }
+        }
+        next
+    }
+
+    /// Comes when a query was registered that has a claim.
+    pub(super) async fn more_are_watched(&self) {
+        self.0.watched.notified().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Vec<Entry>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .queries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Leaves the list when dropped.
 #[derive(Debug)]
-pub(crate) struct Registered {
+pub(super) struct Registered {
     queries: RunningQueries,
     query_id: Uuid,
     stream: Uuid,
@@ -80,21 +137,39 @@ impl Drop for Registered {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+    use weft_policy::PrincipalId;
+
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn only_the_owner_cancels_and_only_what_runs() {
         let queries = RunningQueries::default();
-        let (ana, bob) = (PrincipalId::user("ana"), PrincipalId::user("bob"));
-        let (query_id, token) = (Uuid::new_v4(), CancellationToken::new());
-        let registered = queries.register(query_id, &ana, &token);
-        assert!(!queries.cancel(query_id, &bob));
-        assert!(!queries.cancel(Uuid::new_v4(), &ana));
-        assert!(!token.is_cancelled());
-        assert!(queries.cancel(query_id, &ana));
-        assert!(token.is_cancelled());
+        let ana = PrincipalId::user("ana");
+        let service = |name: &str| Some(PrincipalId::service(name));
+        let of = |acting| Owner {
+            principal: ana.clone(),
+            acting,
+        };
+        let (query_id, interrupt) = (Uuid::new_v4(), Interrupt::default());
+        let owner = of(service("bi"));
+        let registered = queries.register(query_id, &owner, &interrupt, None);
+        for other in [
+            of(None),
+            of(service("etl")),
+            PrincipalId::user("bob").into(),
+            PrincipalId::service("bi").into(),
+        ] {
+            assert!(!queries.cancel(query_id, &other), "{other}");
+        }
+        assert!(!queries.cancel(Uuid::new_v4(), &owner));
+        assert_eq!(interrupt.interrupted().now_or_never(), None);
+        assert!(queries.cancel(query_id, &owner));
+        let reason = interrupt.interrupted().now_or_never();
+        assert_eq!(reason, Some(Error::Cancelled));
         drop(registered);
-        assert!(!queries.cancel(query_id, &ana));
+        assert!(!queries.cancel(query_id, &owner));
         assert!(queries.lock().is_empty());
     }
 }

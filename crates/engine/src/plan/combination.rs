@@ -13,15 +13,18 @@ use crate::{
     session::GovernedSession,
 };
 
-/// Refuses a plan, as it was written and before any rule removes a table from
+/// The governed tables of a plan. Refuses a plan, as it was written and before any rule removes a table from
 /// it, that reads what a guardrail keeps apart.
 ///
 /// The text names only tables that the principal sees: it has named them.
-pub(super) fn refuse_forbidden(plan: &LogicalPlan, session: &GovernedSession) -> Result<()> {
+pub(super) fn refuse_forbidden(
+    plan: &LogicalPlan,
+    session: &GovernedSession,
+) -> Result<BTreeSet<TableId>> {
     let tables = governed_tables(plan)?;
     let policy = session.snapshot().policy();
     match policy.forbidden_combination(session.viewer(), &tables) {
-        None => Ok(()),
+        None => Ok(tables),
         Some(found) => Err(Error::PermissionDenied(format!(
             "guardrail `{}` forbids to read `{}` and `{}` in one query",
             found.guardrail, found.one, found.other

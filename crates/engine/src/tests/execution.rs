@@ -65,9 +65,16 @@ async fn only_its_owner_cancels_a_query() {
             .with_query_id(query_id);
         let mut query = planned.execute().await.unwrap();
         assert_eq!(query.query_id(), query_id);
-        assert!(!mesh.engine.cancel(query_id, &PrincipalId::user("bob")));
+        assert!(
+            !mesh
+                .engine
+                .cancel(query_id, &PrincipalId::user("bob").into())
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(mesh.engine.cancel(query_id, &PrincipalId::user("ana")));
+        assert!(
+            mesh.engine
+                .cancel(query_id, &PrincipalId::user("ana").into())
+        );
         let end = loop {
             match query.next().await {
                 Some(Ok(_)) => {}
@@ -76,7 +83,11 @@ async fn only_its_owner_cancels_a_query() {
         };
         assert_eq!(end, Some(Err(Error::Cancelled)), "{sql}");
         drop(query);
-        assert!(!mesh.engine.cancel(query_id, &PrincipalId::user("ana")));
+        assert!(
+            !mesh
+                .engine
+                .cancel(query_id, &PrincipalId::user("ana").into())
+        );
     }
 }
 

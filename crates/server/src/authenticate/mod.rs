@@ -9,6 +9,7 @@
 mod bearer;
 mod credentials;
 mod failures;
+mod on_behalf;
 mod verified;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use weft_policy::Principal;
 pub(crate) use self::bearer::Bearers;
 pub(crate) use self::credentials::{Credentials, cookie};
 use self::failures::Failures;
+pub(crate) use self::on_behalf::caller;
 use self::verified::VerifiedLogins;
 use crate::session::SessionId;
 use crate::status;
@@ -32,9 +34,9 @@ use crate::status;
 /// How long a login waits for its turn at hashing.
 const HASHING_WAIT: Duration = Duration::from_secs(10);
 
-/// Who calls, and in which session if in one.
+/// Who presents credentials, and in which session if in one.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller {
+pub(crate) struct Authenticated {
     pub(crate) principal: Arc<Principal>,
     pub(crate) session: Option<SessionId>,
 }
@@ -65,7 +67,7 @@ impl Gate {
         &self,
         headers: &MetadataMap,
         snapshot: &Arc<MeshSnapshot>,
-    ) -> Result<Caller, Status> {
+    ) -> Result<Authenticated, Status> {
         let credentials = Credentials::of_headers(headers)?.ok_or_else(|| {
             Status::unauthenticated(
                 "no credentials: send `authorization: Basic …` or `Bearer …`, or log in with Handshake",
@@ -80,9 +82,9 @@ impl Gate {
         credentials: &Credentials,
         headers: &MetadataMap,
         snapshot: &Arc<MeshSnapshot>,
-    ) -> Result<Caller, Status> {
+    ) -> Result<Authenticated, Status> {
         match credentials {
-            Credentials::Basic { user, password } => Ok(Caller {
+            Credentials::Basic { user, password } => Ok(Authenticated {
                 principal: self.login(user, password, snapshot).await?,
                 session: SessionId::of_cookie(headers),
             }),
@@ -95,7 +97,7 @@ impl Gate {
         token: &str,
         headers: &MetadataMap,
         snapshot: &MeshSnapshot,
-    ) -> Result<Caller, Status> {
+    ) -> Result<Authenticated, Status> {
         let authenticator = snapshot.policy().authenticator();
         if let Some(bearer) = self.bearers.open(token) {
             let alive = Utc::now() < bearer.expires
@@ -103,7 +105,7 @@ impl Gate {
             return authenticator
                 .principal(&bearer.principal)
                 .filter(|_| alive)
-                .map(|principal| Caller {
+                .map(|principal| Authenticated {
                     principal,
                     session: Some(bearer.session),
                 })
@@ -111,7 +113,7 @@ impl Gate {
         }
         authenticator
             .verify_token(token)
-            .map(|principal| Caller {
+            .map(|principal| Authenticated {
                 principal,
                 session: SessionId::of_cookie(headers),
             })

@@ -24,10 +24,12 @@ use bytes::Bytes;
 use tonic::Status;
 use uuid::Uuid;
 use weft_engine::{SessionOptions, VisibleTable};
+use weft_mesh::Purpose;
 
+use crate::call::Call;
 use crate::command::MetadataCommand;
-use crate::handle::{Content, StatementHandle};
-use crate::service::{Call, FlightSql};
+use crate::handle::{self, Content, StatementHandle};
+use crate::service::FlightSql;
 use crate::status;
 use crate::stream::{self, FlightDataStream};
 
@@ -110,22 +112,30 @@ impl FlightSql {
         encoded: &Bytes,
     ) -> Result<FlightInfo, Status> {
         let handle = StatementHandle {
-            content: Content::Metadata(encoded.clone()),
-            epoch: self.engine.snapshot().epoch().0,
+            content: Content::Metadata(handle::Metadata {
+                command: encoded.clone(),
+                purpose: call.options.purpose.clone(),
+            }),
+            epoch: call.snapshot.epoch().0,
             query_id: Uuid::new_v4(),
         };
         let info = self.info_with_ticket(call, &handle, &self.info.schema(command))?;
         Ok(info.with_ordered(true))
     }
 
-    /// The answer to a metadata command.
+    /// The answer to a metadata command: what `purpose` gives.
     pub(crate) fn metadata_stream(
         &self,
         call: &Call,
         command: &MetadataCommand,
+        purpose: Option<Purpose>,
     ) -> Result<FlightDataStream, Status> {
         // A default schema that is gone must not hide the others.
-        let session = self.open(call, SessionOptions::default())?;
+        let options = SessionOptions {
+            purpose,
+            ..SessionOptions::default()
+        };
+        let session = self.open(call, options)?;
         let view = View {
             catalog: session.mesh_name().to_owned(),
             tables: session.visible_tables(),

@@ -14,12 +14,14 @@ use tonic::Status;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use uuid::Uuid;
 use weft_engine::SessionOptions;
+use weft_mesh::Purpose;
 
 pub(crate) use self::registry::Sessions;
 use crate::authenticate::cookie;
 use crate::messages::{OptionError, OptionErrorValue, SessionOptionValue};
 
 const COOKIE: &str = "weft_session";
+const PURPOSE_HEADER: &str = "x-weft-purpose";
 
 /// Names a session; random, and worth nothing without its principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +82,32 @@ pub(crate) fn options_of_call(
     Ok(options)
 }
 
+/// What a call says that its data is for; an empty header says nothing.
+///
+/// # Errors
+/// A header that is no purpose, or more than one.
+pub(crate) fn purpose_of_call(headers: &MetadataMap) -> Result<Option<Purpose>, Status> {
+    let mut values = headers.get_all(PURPOSE_HEADER).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let invalid = |why: &str| {
+        Status::invalid_argument(format!(
+            "the header `{PURPOSE_HEADER}` has no valid value: {why}"
+        ))
+    };
+    if values.next().is_some() {
+        return Err(invalid("it is there more than once"));
+    }
+    let text = value.to_str().map_err(|_| invalid("it is not text"))?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Purpose::parse(text)
+        .map(Some)
+        .map_err(|error| invalid(&error.to_string()))
+}
+
 /// What became of a request to set options.
 #[derive(Debug)]
 pub(crate) struct Changed {
@@ -103,7 +131,12 @@ pub(crate) fn change(
     for (name, value) in changes {
         let mut candidate = options.clone();
         let outcome = options::set(&mut candidate, name, value).and_then(|()| {
-            match check(candidate.clone()) {
+            let mut checked = candidate.clone();
+            if name == options::PURPOSE {
+                // A schema may come and go with the purpose; that must not hold it back.
+                checked.schema = None;
+            }
+            match check(checked) {
                 Ok(()) => Ok(()),
                 Err(status) if status.code() == tonic::Code::NotFound => {
                     Err(options::Refused::NotFound(status))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tonic::Status;
 use weft_engine::SessionOptions;
+use weft_mesh::Purpose;
 
 use crate::messages::{OptionErrorValue, OptionValue, SessionOptionValue};
 
@@ -12,6 +13,7 @@ const CATALOG: &str = "catalog";
 const SCHEMA: &str = "schema";
 const TIMEZONE: &str = "timezone";
 const STATEMENT_TIMEOUT: &str = "statement_timeout";
+pub(super) const PURPOSE: &str = "purpose";
 
 /// No name or time zone is longer.
 const VALUE_LIMIT_BYTES: usize = 1024;
@@ -36,6 +38,7 @@ pub(crate) fn set(
         SCHEMA => options.schema = text(value)?,
         TIMEZONE => options.timezone = text(value)?,
         STATEMENT_TIMEOUT => options.statement_timeout = duration(value)?,
+        PURPOSE => options.purpose = purpose(value)?,
         _ => return Err(Refused::Option(OptionErrorValue::InvalidName)),
     }
     Ok(())
@@ -53,6 +56,7 @@ pub(crate) fn describe(
     [
         (CATALOG, Some(catalog)),
         (SCHEMA, options.schema.as_deref()),
+        (PURPOSE, options.purpose.as_ref().map(Purpose::as_str)),
         (TIMEZONE, options.timezone.as_deref()),
         (STATEMENT_TIMEOUT, timeout.as_deref()),
     ]
@@ -85,6 +89,13 @@ fn text(value: &SessionOptionValue) -> Result<Option<String>, Refused> {
             | OptionValue::StringList(_),
         ) => Err(Refused::Option(OptionErrorValue::InvalidValue)),
     }
+}
+
+fn purpose(value: &SessionOptionValue) -> Result<Option<Purpose>, Refused> {
+    let invalid = |_| Refused::Option(OptionErrorValue::InvalidValue);
+    text(value)?
+        .map(|text| Purpose::parse(&text).map_err(invalid))
+        .transpose()
 }
 
 fn duration(value: &SessionOptionValue) -> Result<Option<Duration>, Refused> {
@@ -156,6 +167,24 @@ mod tests {
         ));
         set(&mut options, "statement_timeout", &number).unwrap();
         assert_eq!(options.statement_timeout, Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_purpose_is_a_name_and_the_empty_one_unsets_it() {
+        let mut options = SessionOptions::default();
+        let fulfilment = SessionOptionValue::text("fulfilment");
+        set(&mut options, "purpose", &fulfilment).unwrap();
+        assert_eq!(describe(&options, "acme")["purpose"], fulfilment);
+        for bad in ["just looking", " ", "a,b", "ä", &"x".repeat(129)] {
+            let refused = set(&mut options, "purpose", &SessionOptionValue::text(bad));
+            assert!(matches!(
+                refused,
+                Err(Refused::Option(OptionErrorValue::InvalidValue))
+            ));
+            assert_eq!(describe(&options, "acme")["purpose"], fulfilment);
+        }
+        set(&mut options, "purpose", &SessionOptionValue::text("")).unwrap();
+        assert_eq!(options.purpose, None);
     }
 
     #[test]

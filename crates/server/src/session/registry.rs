@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use weft_engine::SessionOptions;
-use weft_policy::PrincipalId;
+use weft_policy::Owner;
 
 use super::SessionId;
 
@@ -13,30 +13,26 @@ const CAPACITY: usize = 10_000;
 /// As long as a session bearer lives.
 const IDLE: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Sessions by id; each belongs to the principal that first set an option.
+/// Options by session and owner: a service that acts for several users in one
+/// session sets options for each of them, and none sees another's.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    entries: Mutex<HashMap<SessionId, Entry>>,
+    entries: Mutex<HashMap<(SessionId, Owner), Entry>>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    owner: PrincipalId,
     options: SessionOptions,
     used: Instant,
 }
 
 impl Sessions {
     /// The options of `session`; the defaults if it is unknown or of another.
-    pub(crate) fn options(
-        &self,
-        session: Option<SessionId>,
-        owner: &PrincipalId,
-    ) -> SessionOptions {
+    pub(crate) fn options(&self, session: Option<SessionId>, owner: &Owner) -> SessionOptions {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         session
-            .and_then(|session| entries.get_mut(&session))
-            .filter(|entry| entry.owner == *owner && entry.used.elapsed() < IDLE)
+            .and_then(|session| entries.get_mut(&(session, owner.clone())))
+            .filter(|entry| entry.used.elapsed() < IDLE)
             .map(|entry| {
                 entry.used = Instant::now();
                 entry.options.clone()
@@ -45,47 +41,36 @@ impl Sessions {
     }
 
     /// Keeps `options` for the session; the one idle for longest makes room.
-    pub(crate) fn store(&self, session: SessionId, owner: &PrincipalId, options: SessionOptions) {
+    pub(crate) fn store(&self, session: SessionId, owner: &Owner, options: SessionOptions) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries
-            .get(&session)
-            .is_some_and(|entry| entry.owner != *owner)
-        {
-            return;
-        }
-        if entries.len() >= CAPACITY && !entries.contains_key(&session) {
+        let key = (session, owner.clone());
+        if entries.len() >= CAPACITY && !entries.contains_key(&key) {
             entries.retain(|_, entry| entry.used.elapsed() < IDLE);
             let idlest = entries
                 .iter()
                 .min_by_key(|(_, entry)| entry.used)
-                .map(|(session, _)| *session);
+                .map(|(key, _)| key.clone());
             if let Some(idlest) = idlest.filter(|_| entries.len() >= CAPACITY) {
                 entries.remove(&idlest);
             }
         }
-        let entry = Entry {
-            owner: owner.clone(),
-            options,
-            used: Instant::now(),
-        };
-        entries.insert(session, entry);
+        let used = Instant::now();
+        entries.insert(key, Entry { options, used });
     }
 
     /// Forgets the options of `session`.
-    pub(crate) fn close(&self, session: Option<SessionId>, owner: &PrincipalId) {
+    pub(crate) fn close(&self, session: Option<SessionId>, owner: &Owner) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = session
-            && entries
-                .get(&session)
-                .is_some_and(|entry| entry.owner == *owner)
-        {
-            entries.remove(&session);
+        if let Some(session) = session {
+            entries.remove(&(session, owner.clone()));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use weft_policy::PrincipalId;
+
     use super::*;
 
     fn schema(name: &str) -> SessionOptions {
@@ -95,19 +80,32 @@ mod tests {
         }
     }
 
+    fn owner(user: &str, acting: Option<&str>) -> Owner {
+        Owner {
+            principal: PrincipalId::user(user),
+            acting: acting.map(PrincipalId::service),
+        }
+    }
+
     #[test]
-    fn a_session_belongs_to_its_principal() {
+    fn a_session_belongs_to_its_owner() {
         let sessions = Sessions::default();
-        let (ana, bo) = (PrincipalId::user("ana"), PrincipalId::user("bo"));
-        let session = SessionId::new();
+        let (ana, session) = (owner("ana", None), SessionId::new());
+        let others = [
+            owner("bo", None),
+            owner("ana", Some("bi")),
+            owner("bo", Some("bi")),
+            PrincipalId::service("bi").into(),
+        ];
         sessions.store(session, &ana, schema("sales"));
-        assert_eq!(sessions.options(Some(session), &ana), schema("sales"));
-        assert_eq!(
-            sessions.options(Some(session), &bo),
-            SessionOptions::default()
-        );
-        sessions.store(session, &bo, schema("hr"));
-        sessions.close(Some(session), &bo);
+        for other in &others {
+            let none = SessionOptions::default();
+            assert_eq!(sessions.options(Some(session), other), none, "{other}");
+        }
+        for other in &others {
+            sessions.store(session, other, schema("hr"));
+            sessions.close(Some(session), other);
+        }
         assert_eq!(sessions.options(Some(session), &ana), schema("sales"));
         sessions.close(Some(session), &ana);
         assert_eq!(
@@ -119,7 +117,7 @@ mod tests {
     #[test]
     fn the_number_of_sessions_is_bounded() {
         let sessions = Sessions::default();
-        let ana = PrincipalId::user("ana");
+        let ana = owner("ana", None);
         let first = SessionId::new();
         sessions.store(first, &ana, schema("sales"));
         for _ in 0..CAPACITY {

@@ -1,0 +1,111 @@
+//! One call: who makes it, for whom and for what, and what it may use.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+use weft_engine::{Caller, GovernedSession, MeshSnapshot, SessionOptions};
+use weft_mesh::Purpose;
+use weft_policy::Owner;
+
+use crate::authenticate;
+use crate::handle::StatementHandle;
+use crate::service::FlightSql;
+use crate::session::{SessionId, options_of_call, purpose_of_call};
+use crate::status;
+
+/// One authenticated call.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    caller: Caller,
+    /// What the call makes belongs to it, and only that can be used in the call.
+    owner: Owner,
+    pub(crate) session: Option<SessionId>,
+    /// Of the session, overridden by the headers of the call.
+    pub(crate) options: SessionOptions,
+    /// What a header of the call says that the data is for.
+    stated_purpose: Option<Purpose>,
+    /// That the caller was verified on; access is decided on it.
+    pub(crate) snapshot: Arc<MeshSnapshot>,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Call {
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    pub(crate) fn with_options(&self, options: SessionOptions) -> Self {
+        Self {
+            options,
+            ..self.clone()
+        }
+    }
+}
+
+impl FlightSql {
+    /// Who calls, and with which options; the first thing that every RPC asks.
+    pub(crate) async fn enter(&self, headers: &MetadataMap) -> Result<Call, Status> {
+        let (authenticated, snapshot) = loop {
+            let snapshot = self.engine.snapshot();
+            let authenticated = self.gate.authenticate(headers, &snapshot).await?;
+            // Hashing takes its time, and manifests change.
+            if snapshot.is_governed_as(&self.engine.snapshot()) {
+                break (authenticated, snapshot);
+            }
+        };
+        let caller = authenticate::caller(authenticated.principal, headers, &snapshot)?;
+        let owner = caller.owner();
+        let stored = self.sessions.options(authenticated.session, &owner);
+        let mut options = options_of_call(stored, headers)?;
+        let stated_purpose = purpose_of_call(headers)?;
+        if stated_purpose.is_some() {
+            options.purpose.clone_from(&stated_purpose);
+        }
+        Ok(Call {
+            caller,
+            owner,
+            session: authenticated.session,
+            options,
+            stated_purpose,
+            snapshot,
+            now: Utc::now(),
+        })
+    }
+
+    /// What is behind a handle of the caller's. Its purpose is that of the call
+    /// which made it, so that a call which states another is a mistake.
+    pub(crate) fn open_handle(
+        &self,
+        call: &Call,
+        sealed: &[u8],
+    ) -> Result<StatementHandle, Status> {
+        let opened = self.handles.open(call.owner(), sealed, call.now)?;
+        match &call.stated_purpose {
+            Some(stated) if opened.purpose() != Some(stated) => {
+                let made_for = match opened.purpose() {
+                    Some(purpose) => format!("the purpose `{purpose}`"),
+                    None => "no purpose".to_owned(),
+                };
+                Err(Status::failed_precondition(format!(
+                    "the statement was planned for {made_for}, the call states `{stated}`: \
+                     run or prepare the statement again"
+                )))
+            }
+            Some(_) | None => Ok(opened),
+        }
+    }
+
+    /// The caller's view of the mesh.
+    pub(crate) fn open(
+        &self,
+        call: &Call,
+        options: SessionOptions,
+    ) -> Result<GovernedSession, Status> {
+        let snapshot = Arc::clone(&call.snapshot);
+        self.engine
+            .session_on(snapshot, call.caller.clone(), options)
+            .map_err(|error| status::of_engine(&error, None))
+    }
+}
