@@ -11,6 +11,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod attacks;
 mod cli;
 mod edges;
 mod for_whom;
