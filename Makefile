@@ -3,6 +3,8 @@
 #
 #   make demo              the demo, then serve on (make demo ARGS=--once ends)
 #   make test              every test: Rust, then Python clients against the binary
+#   make prove SECONDS=600 the proof, for as long as one likes; SEED=n for the same again
+#   make mutants           plants faults in the walls and asks that the tests see them
 #   make lint              formatting, clippy, rustdoc, licences
 #   make bench-policy      what 100,000 grants cost to load and decide (criterion)
 #   make demo-data         write testdata/demo's files again
@@ -19,7 +21,7 @@ WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # without them its features differ, and all of it would be built twice.
 BUILD := $(CARGO) build --locked --workspace --bins --tests
 
-.PHONY: demo test test-rust test-python lint bench-policy demo-data
+.PHONY: demo test test-rust test-python prove mutants lint bench-policy demo-data
 
 demo:
 	$(BUILD)
@@ -33,6 +35,18 @@ test-rust:
 test-python: $(VENV)/ready
 	$(BUILD)
 	WEFT_BIN="$(WEFT_BIN)" "$(VENV)/bin/python" -m pytest tests/python -q -p no:cacheprovider $(PYTEST_ARGS)
+
+SECONDS ?= 600
+SEED ?=
+
+prove:
+	WEFT_PROVE_SECONDS=$(SECONDS) $(if $(SEED),WEFT_PROVE_SEED=$(SEED)) \
+	$(CARGO) test --workspace --locked --test it proof:: -- --nocapture
+
+MUTANTS ?=
+
+mutants:
+	CARGO="$(CARGO)" $(PYTHON) tests/mutants/run.py $(MUTANTS)
 
 # Made anew whenever the requirements change.
 $(VENV)/ready: $(REQUIREMENTS)

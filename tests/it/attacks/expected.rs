@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arrow::error::ArrowError;
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+};
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -40,7 +42,10 @@ fn authorised(format: Format, visible: i64) -> RecordBatch {
     all.project(&granted).unwrap()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the authorised copy is the oracle")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the authorised copy is the oracle"
+)]
 fn copy(format: Format, visible: i64) -> SessionContext {
     let mut config = SessionConfig::new()
         .with_target_partitions(2)

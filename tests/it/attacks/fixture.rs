@@ -240,7 +240,11 @@ impl Columns {
 - {name: tags, logicalType: array, items: {logicalType: string}}
 - {name: card, logicalType: object, properties: [{name: no, logicalType: string}, {name: expires, logicalType: integer}]}
 ";
-        let nested = if self.format == Format::Parquet { nested } else { "" };
+        let nested = if self.format == Format::Parquet {
+            nested
+        } else {
+            ""
+        };
         format!("{plain}{nested}- {{name: margin, physicalType: BIGINT}}\n")
     }
 

@@ -15,8 +15,18 @@ use super::observe::{Answer, Kind, observe};
 /// What no answer may hold, unless the statement does: traps, what is not
 /// granted, the policy, and where the data lies.
 const SECRETS: [&str; 12] = [
-    "secret", "margin", "people", "hr.", "'EU'", "LIKE", ".parquet", ".csv", "/tmp", "domains/",
-    "pruning", "9223372036854775",
+    "secret",
+    "margin",
+    "people",
+    "hr.",
+    "'EU'",
+    "LIKE",
+    ".parquet",
+    ".csv",
+    "/tmp",
+    "domains/",
+    "pruning",
+    "9223372036854775",
 ];
 
 /// Statements that wait on one engine at a time.
@@ -124,7 +134,10 @@ fn renamed(answer: Answer, absent: &str, hidden: &str) -> Answer {
             .replace(&bare_absent.to_lowercase(), &bare_hidden.to_lowercase())
     };
     match answer {
-        Ok((schema, rows)) => Ok((rename(&schema), rows.iter().map(|row| rename(row)).collect())),
+        Ok((schema, rows)) => Ok((
+            rename(&schema),
+            rows.iter().map(|row| rename(row)).collect(),
+        )),
         Err(mut failure) => {
             failure.text = rename(&failure.text);
             Err(failure)
@@ -147,9 +160,7 @@ fn judge(
             if !equal(*compare, answer, expected) {
                 faults.push(format!("the copy says {}", shown(expected)));
             }
-            let scans = |plan: &Answer| {
-                matches!(plan, Ok((_, rows)) if rows.join("\n").contains("GovernedScanExec"))
-            };
+            let scans = |plan: &Answer| matches!(plan, Ok((_, rows)) if rows.join("\n").contains("GovernedScanExec"));
             if compare.scan && !seen.plan.as_ref().is_some_and(scans) {
                 faults.push("the plan does not read the table".to_owned());
             }
@@ -223,11 +234,9 @@ fn differ(case: &Case, before: &Seen, seen: &Seen) -> Option<String> {
         ));
     }
     match (&before.plan, &seen.plan) {
-        (Some(a), Some(b)) if a != b => Some(format!(
-            "the plan is {}\n      got {}",
-            shown(a),
-            shown(b)
-        )),
+        (Some(a), Some(b)) if a != b => {
+            Some(format!("the plan is {}\n      got {}", shown(a), shown(b)))
+        }
         _ => None,
     }
 }

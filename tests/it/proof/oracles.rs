@@ -108,7 +108,7 @@ impl Stage {
         } else {
             Some(Governed::open(folders[2].path(), &setting).await)
         };
-        Self {
+        let stage = Self {
             one: Governed::open(folders[0].path(), &setting).await,
             other: Governed::open(folders[1].path(), &setting).await,
             held_back: Governed::open(folders[0].path(), &held_back).await,
@@ -116,7 +116,21 @@ impl Stage {
             open,
             copies,
             _folders: folders,
+        };
+        // The planner learns how many rows are visible: all begin with that.
+        for (name, _) in &stage.copies {
+            let sql = format!("SELECT * FROM {name}");
+            for mesh in stage.served() {
+                mesh.run(&sql).await;
+            }
         }
+        stage
+    }
+
+    fn served(&self) -> impl Iterator<Item = &Governed> {
+        [&self.one, &self.other, &self.held_back]
+            .into_iter()
+            .chain(&self.open)
     }
 
     /// The tables that a query can see.

@@ -446,10 +446,7 @@ pub(super) fn name_queries(tables: &[Visible]) -> Vec<String> {
     ];
     for table in tables {
         queries.push(format!("SELECT ssn FROM {}", table.name));
-        queries.push(format!(
-            "SELECT count(*) FROM {} WHERE ref > amt",
-            table.name
-        ));
+        queries.push(format!("SELECT count(ref), count(amt) FROM {}", table.name));
         queries.push(format!("SHOW COLUMNS FROM {}", table.name));
         let hidden: Vec<_> = table
             .columns
