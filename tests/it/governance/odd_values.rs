@@ -132,6 +132,62 @@ async fn a_null_in_a_required_column_of_a_visible_row_is_a_source_error() {
     }
 }
 
+/// A folder of Hive's that stands for NULL, where the contract requires a value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_null_folder_of_a_required_column_counts_where_it_is_seen() {
+    const FOLDERS: &str = "
+- {name: id, logicalType: integer}
+- {name: day, logicalType: string, required: true, partitioned: true, partitionKeyPosition: 1}
+";
+    for stored in [Stored::Parquet, Stored::Csv, Stored::Json] {
+        let (format, extension) = stored.names();
+        let path = format!("data/orders/*/*.{extension}");
+        let mesh = MeshDir::new("acme").user("ana", "pw", &[], &[]).domain(
+            "sales",
+            "- {name: it, to: [everyone], on: orders, columns: '*', rows: 'id < 3'}",
+            &[&crate::support::contract("orders", format, &path, FOLDERS)],
+        );
+        let folders = [
+            ("day=mon", 1),
+            ("day=tue", 2),
+            ("day=__HIVE_DEFAULT_PARTITION__", 3),
+        ];
+        for (folder, id) in folders {
+            let rows = batch([("id", ints([id]))]);
+            stored.write(&mesh, "sales", &format!("orders/{folder}"), "all", &rows);
+        }
+        let server = TestServer::start(&mesh).await;
+        let ana = server.client("ana", "pw").await;
+        let sql = "SELECT id, day FROM sales.orders ORDER BY id";
+        assert_eq!(ana.rows(sql).await, ["1|mon", "2|tue"], "{stored:?}");
+        let sql = "SELECT id FROM sales.orders WHERE day >= 'mon' ORDER BY id";
+        assert_eq!(ana.rows(sql).await, ["1", "2"], "{stored:?}");
+
+        mesh.grants(
+            "sales",
+            "- {name: it, to: [everyone], on: orders, columns: '*', rows: \"day <> 'tue'\"}",
+        );
+        server.live.reload().await;
+        let sql = "SELECT id, day FROM sales.orders";
+        assert_eq!(ana.rows(sql).await, ["1|mon"], "{stored:?}");
+
+        mesh.grants("sales", EVERYTHING);
+        server.live.reload().await;
+        let status = ana.fails(sql).await;
+        assert_eq!(
+            status.code(),
+            Code::FailedPrecondition,
+            "{stored:?}: {status}"
+        );
+        assert_reference(&mesh, &status);
+        assert_eq!(
+            ana.rows("SELECT id FROM sales.orders ORDER BY id").await,
+            ["1", "2", "3"],
+            "{stored:?}"
+        );
+    }
+}
+
 /// A visible NaN, and hidden rows of several values stored beside it: what is
 /// seen of the one never depends on the others.
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weft_catalog::GovernedScanExec;
@@ -146,6 +147,70 @@ async fn counts_are_counted_and_never_read_off_a_footer() {
     let count = observe(&ctx, "SELECT count(*) FROM t").await.unwrap();
     assert_ne!(count, vec![ROWS.to_string()]);
     assert_ne!(count, vec!["0".to_owned()]);
+}
+
+/// Whatever files there are, and however many of them are left after pruning.
+#[tokio::test]
+async fn plans_do_not_tell_how_many_files_there_are() {
+    for format in [Format::Parquet, Format::Csv] {
+        let fixture = Fixture::new(format, 50, POLICY);
+        let live = fixture.open().await;
+        let extension = match format {
+            Format::Parquet => "parquet",
+            Format::Csv => "csv",
+        };
+        let files: Vec<_> = (0..3)
+            .map(|part| fixture.data().join(format!("part-{part}.{extension}")))
+            .collect();
+        for partitions in [1, 2, 4, 8] {
+            let mut seen = Vec::new();
+            for kept in (0..=3).rev() {
+                for (number, file) in files.iter().enumerate() {
+                    let aside = file.with_extension("aside");
+                    if number < kept && aside.exists() {
+                        std::fs::rename(&aside, file).unwrap();
+                    } else if number >= kept && file.exists() {
+                        std::fs::rename(file, &aside).unwrap();
+                    }
+                }
+                live.refresh().await;
+                let config = SessionConfig::new().with_target_partitions(partitions);
+                let ctx = Fixture::session(&live, config);
+                let mut plans = String::new();
+                for sql in [
+                    "SELECT * FROM t",
+                    "SELECT region, count(*) FROM t WHERE id > 7 GROUP BY region",
+                    "SELECT id FROM t ORDER BY id DESC LIMIT 3",
+                    "SELECT id FROM t LIMIT 3",
+                    "SELECT tenant FROM t UNION ALL SELECT region FROM t",
+                ] {
+                    plans.push_str(&text(&plan(&ctx, sql).await));
+                }
+                seen.push(plans);
+            }
+            assert!(
+                seen.iter().all(|plans| *plans == seen[0]),
+                "{format:?} {partitions}: {seen:#?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_run_is_counted_over_partitions_of_which_some_are_empty() {
+    let fixture = Fixture::new(Format::Parquet, 50, POLICY);
+    let config = SessionConfig::new().with_target_partitions(8);
+    let ctx = fixture.governed(config).await;
+    let estimated = |plan: &Arc<dyn ExecutionPlan>| {
+        let sealed = sealed(plan);
+        assert_eq!(sealed[0].properties().partitioning.partition_count(), 8);
+        let args = StatisticsArgs::new();
+        let statistics = sealed[0].statistics_from_inputs(&[], &args).unwrap();
+        *statistics.num_rows.get_value().unwrap()
+    };
+    let (_, rows) = run(&ctx, "SELECT id FROM t").await;
+    let again = plan(&ctx, "SELECT id FROM t").await;
+    assert_eq!(estimated(&again), rows);
 }
 
 #[tokio::test]

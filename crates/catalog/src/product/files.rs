@@ -142,9 +142,6 @@ fn partition_values(
                 return Err(wrong("has two values"));
             }
             if value == HIVE_NULL {
-                if !field.is_nullable() {
-                    return Err(wrong("is required and NULL"));
-                }
                 return ScalarValue::try_from(field.data_type()).map_err(|e| e.to_string());
             }
             let text = decoded(value).ok_or_else(|| wrong("is not UTF-8"))?;

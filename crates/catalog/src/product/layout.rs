@@ -8,7 +8,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
-use weft_mesh::{Column, Format, Table};
+use weft_mesh::{Format, Table};
 
 /// What the names of markers begin with.
 pub(super) const MARKER: &str = "weft:unparsed:";
@@ -40,10 +40,7 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn of(table: &Table) -> Self {
         let contract = table.arrow_schema();
-        let fields = contract.fields().iter().zip(&table.columns);
-        let mut columns: Vec<Field> = fields
-            .map(|(field, column)| in_memory(field, column))
-            .collect();
+        let mut columns: Vec<Field> = contract.fields().iter().map(|f| in_memory(f)).collect();
         let required = table
             .columns
             .iter()
@@ -155,12 +152,11 @@ fn marker(column: &str) -> Field {
 /// Strings are read as views, which saves a copy of every value. Strings inside
 /// of structs and lists stay as they are declared.
 ///
-/// Every column may be NULL in a file, required or not: a reader that refused
-/// it would let a row that nobody may see disturb those who see others. The
-/// seal refuses it in the rows that are left.
-fn in_memory(field: &Field, column: &Column) -> Field {
-    let nullable = field.is_nullable() || column.partition.is_none();
-    let field = field.clone().with_nullable(nullable);
+/// Every column may be NULL in a file, and in the name of a folder, required or
+/// not: a reader that refused it would let a row that nobody may see disturb
+/// those who see others. The seal refuses it in the rows that are left.
+fn in_memory(field: &Field) -> Field {
+    let field = field.clone().with_nullable(true);
     if field.data_type().is_string() {
         field.with_data_type(DataType::Utf8View)
     } else {

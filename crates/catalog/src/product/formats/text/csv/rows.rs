@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use datafusion::arrow::csv::reader::Decoder;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::Result;
@@ -80,9 +80,9 @@ impl CsvRows {
             self.input.fill().await?;
             if self.input.ahead.is_empty() {
                 return Ok(match self.last() {
-                    Ok(Some(batch)) => Fast::Batch(batch),
+                    Ok(Some(batch)) if holds_text(&batch) => Fast::Batch(batch),
                     Ok(None) => Fast::End,
-                    Err(_) => Fast::Damaged,
+                    Ok(Some(_)) | Err(_) => Fast::Damaged,
                 });
             }
             let room = self.decoder.capacity();
@@ -98,8 +98,8 @@ impl CsvRows {
             }
             if self.decoder.capacity() == 0 {
                 return Ok(match self.decoder.flush() {
-                    Ok(Some(batch)) => Fast::Batch(batch),
-                    Ok(None) | Err(_) => Fast::Damaged,
+                    Ok(Some(batch)) if holds_text(&batch) => Fast::Batch(batch),
+                    Ok(_) | Err(_) => Fast::Damaged,
                 });
             }
         }
@@ -176,4 +176,20 @@ impl CsvRows {
             })
             .collect()
     }
+}
+
+/// Whether every string of `batch` is UTF-8. The decoder looks at the text of
+/// all cells in a row: half a character at the end of one cell and the other
+/// half at the beginning of the next pass as one, and are in neither.
+fn holds_text(batch: &RecordBatch) -> bool {
+    batch.columns().iter().all(|column| {
+        let Some(texts) = column.as_string_view_opt() else {
+            return true;
+        };
+        let texts = texts.clone().to_binary_view();
+        texts
+            .iter()
+            .flatten()
+            .all(|bytes| std::str::from_utf8(bytes).is_ok())
+    })
 }
