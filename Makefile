@@ -4,6 +4,7 @@
 #   make demo              the demo, then serve on (make demo ARGS=--once ends)
 #   make test              every test: Rust, then Python clients against the binary
 #   make lint              formatting, clippy, rustdoc, licences
+#   make bench-policy      what 100,000 grants cost to load and decide (criterion)
 #   make demo-data         write testdata/demo's files again
 
 CARGO ?= cargo
@@ -18,7 +19,7 @@ WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # without them its features differ, and all of it would be built twice.
 BUILD := $(CARGO) build --locked --workspace --bins --tests
 
-.PHONY: demo test test-rust test-python lint demo-data
+.PHONY: demo test test-rust test-python lint bench-policy demo-data
 
 demo:
 	$(BUILD)
@@ -48,6 +49,10 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level warn check; \
 	else echo "lint: cargo-deny is not installed (cargo install cargo-deny): passed over"; fi
+
+# Of its own workspace, so that it never changes what the engine is built with.
+bench-policy:
+	$(CARGO) bench --locked --manifest-path benches/policy/Cargo.toml
 
 demo-data: $(VENV)/ready
 	"$(VENV)/bin/python" testdata/demo/generate.py

@@ -16,6 +16,7 @@ mod edges;
 mod for_whom;
 mod governance;
 mod object_storage;
+mod proof;
 mod protocol;
 mod seal;
 mod support;

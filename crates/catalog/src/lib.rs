@@ -31,7 +31,8 @@ mod store;
 
 pub use error::{Error, Result, SourceError, SourceErrorKind};
 pub use governed::{
-    GovernedCatalog, GovernedScanExec, GovernedTable, SealRefused, VisibleColumn, VisibleTable,
+    GovernedCatalog, GovernedScanExec, GovernedTable, SealRefused, UserPushdown, VisibleColumn,
+    VisibleTable,
 };
 pub use live::{Background, CatalogConfig, LiveMesh, ReloadReport};
 pub use mesh_snapshot::{Epoch, MeshSnapshot};

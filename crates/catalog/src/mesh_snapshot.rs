@@ -1,5 +1,6 @@
 //! The mesh at one moment: manifests, policy and data as one immutable value.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub struct MeshSnapshot {
     governance: Arc<Governance>,
     store: Arc<MeshStore>,
     products: Vec<Arc<ProductTable>>,
+    by_id: HashMap<TableId, Arc<ProductTable>>,
 }
 
 /// What the manifests say, apart from data.
@@ -57,6 +59,7 @@ impl MeshSnapshot {
             epoch,
             governance: Arc::new(governance),
             store: Arc::new(store),
+            by_id: by_id(&products),
             products,
         }
     }
@@ -67,6 +70,7 @@ impl MeshSnapshot {
             epoch: self.epoch,
             governance: Arc::clone(&self.governance),
             store: Arc::clone(&self.store),
+            by_id: by_id(&products),
             products,
         }
     }
@@ -138,7 +142,7 @@ impl MeshSnapshot {
     }
 
     pub(crate) fn product(&self, id: &TableId) -> Option<&Arc<ProductTable>> {
-        self.products.iter().find(|product| product.id() == id)
+        self.by_id.get(id)
     }
 
     /// Whether this very listing of a table is this snapshot's.
@@ -146,6 +150,11 @@ impl MeshSnapshot {
         self.product(product.id())
             .is_some_and(|own| Arc::ptr_eq(own, product))
     }
+}
+
+fn by_id(products: &[Arc<ProductTable>]) -> HashMap<TableId, Arc<ProductTable>> {
+    let entry = |product: &Arc<ProductTable>| (product.id().clone(), Arc::clone(product));
+    products.iter().map(entry).collect()
 }
 
 /// Hand-written: no policy, no secret, no paths.

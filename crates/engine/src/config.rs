@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
+use weft_catalog::UserPushdown;
 use weft_mesh::Purpose;
 
 /// How the engine plans and runs; every field has a default.
@@ -22,6 +23,8 @@ pub struct EngineConfig {
     /// Whether a running query ends when what it reads is no longer granted as
     /// it was. Otherwise it goes on to its end, on the mesh it began with.
     pub kill_on_revoke: bool,
+    /// Which filters of users run where the data is read.
+    pub user_pushdown: UserPushdown,
 }
 
 impl Default for EngineConfig {
@@ -36,6 +39,7 @@ impl Default for EngineConfig {
             target_partitions: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             batch_size: 8192,
             kill_on_revoke: false,
+            user_pushdown: UserPushdown::default(),
         }
     }
 }

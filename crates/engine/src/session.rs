@@ -76,7 +76,11 @@ impl GovernedSession {
         if let Some(other) = catalog.filter(|catalog| catalog != snapshot.mesh_name()) {
             return Err(Error::not_found("catalog", &other));
         }
-        let governed = Arc::new(GovernedCatalog::new(&snapshot, &viewer));
+        let governed = Arc::new(GovernedCatalog::with_pushdown(
+            &snapshot,
+            &viewer,
+            shared.config.user_pushdown,
+        ));
         if let Some(name) = &schema
             && name != INFORMATION_SCHEMA
             && governed.schema(name).is_none()

@@ -96,7 +96,10 @@ impl TablePattern {
         }
         let (table, major) = match rest.split_once('@') {
             None => (rest, None),
-            Some((table, major)) => (table, Some(major.parse().map_err(|_| wrong())?)),
+            Some((table, major)) if major.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (table, Some(major.parse().map_err(|_| wrong())?))
+            }
+            Some(_) => return Err(wrong()),
         };
         Ok(Self {
             domain,

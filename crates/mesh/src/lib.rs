@@ -42,5 +42,6 @@ pub use name::{DomainName, MeshName, Purpose, StorageName, TableId, TableName};
 pub use secret::{Secret, SecretRef};
 pub use suggest::did_you_mean;
 pub use table::{
-    Column, Compression, CsvFormat, Format, InsideMarks, JsonFormat, JsonLayout, Table, TableSource, TableStatus,
+    Column, Compression, CsvFormat, Format, InsideMarks, JsonFormat, JsonLayout, Table,
+    TableSource, TableStatus,
 };

@@ -4,13 +4,13 @@
 mod compile;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use arrow_schema::DataType;
 use chrono::{DateTime, Utc};
-use weft_mesh::{Domain, DomainName, Fault, Grantee, Purpose, Span, TableId};
+use weft_mesh::{Domain, DomainName, Fault, Grantee, Purpose, Span, Table, TableId};
 
 use self::compile::Compiler;
 use crate::{ColumnMask, Principal, PrincipalKind, RowPredicate};
@@ -20,6 +20,8 @@ use crate::{ColumnMask, Principal, PrincipalKind, RowPredicate};
 pub struct DomainPolicy {
     name: DomainName,
     tables: HashMap<TableId, TablePolicy>,
+    /// The tables that predicates of other domains may ask.
+    lent: HashSet<TableId>,
     ends: Vec<GrantEnd>,
 }
 
@@ -96,9 +98,16 @@ impl DomainPolicy {
                 })
             })
             .collect();
+        let is_lent = |table: &&Table| {
+            let mut names = domain.entitlements.iter();
+            names.any(|name| table.is_called(&name.value))
+        };
+        let lent = domain.tables.iter().filter(is_lent);
+        let lent = lent.map(|table| table.id(&domain.name)).collect();
         Ok(Self {
             name: domain.name.clone(),
             tables,
+            lent,
             ends,
         })
     }
@@ -119,6 +128,11 @@ impl DomainPolicy {
                     .with_help("remove it, or move `until` on")
             })
             .collect()
+    }
+
+    /// Whether predicates of other domains may look membership up in a table.
+    pub(crate) fn lends(&self, table: &TableId) -> bool {
+        self.lent.contains(table)
     }
 
     pub(crate) fn table(&self, table: &TableId) -> Option<&TablePolicy> {

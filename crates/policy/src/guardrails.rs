@@ -162,23 +162,26 @@ impl Guardrails {
 }
 
 impl Combination {
-    /// Two different tables of two different sides. A table that is on both
-    /// sides may still be read alone.
+    /// Two different tables of two different sides. A product that is on both
+    /// sides in all its versions may still be read alone.
     fn two_sides(&self, tables: &BTreeSet<TableId>) -> Option<(TableId, TableId)> {
-        let on = |side: usize| {
-            let pattern = self.sides.get(side);
-            tables
-                .iter()
-                .filter(move |table| pattern.is_some_and(|pattern| pattern.matches(table)))
-        };
-        (0..self.sides.len()).find_map(|side| {
-            on(side).find_map(|one| {
-                (side + 1..self.sides.len())
-                    .flat_map(on)
-                    .find(|other| (&other.domain, &other.table) != (&one.domain, &one.table))
-                    .map(|other| (one.clone(), other.clone()))
-            })
-        })
+        for (at, side) in self.sides.iter().enumerate() {
+            for opposite in self.sides.iter().skip(at + 1) {
+                let on_both = |it: &TableId| side.matches(it) && opposite.matches(it);
+                for one in tables.iter().filter(|it| side.matches(it)) {
+                    let alone = |other: &TableId| {
+                        (&one.domain, &one.table) == (&other.domain, &other.table)
+                            && on_both(one)
+                            && on_both(other)
+                    };
+                    let mut others = tables.iter().filter(|it| opposite.matches(it));
+                    if let Some(other) = others.find(|other| *other != one && !alone(other)) {
+                        return Some((one.clone(), other.clone()));
+                    }
+                }
+            }
+        }
+        None
     }
 }
 

@@ -78,7 +78,7 @@ impl PolicySnapshot {
             grants,
             mut reasons,
             valid_until,
-        } = Claims::of(policy, viewer);
+        } = Claims::of(policy, viewer, &|asked| self.may_ask(&table.domain, asked));
         let mut columns = Vec::new();
         let mut limits = Limits::default();
         if !active.is_empty() {
@@ -114,6 +114,17 @@ impl PolicySnapshot {
         })
     }
 
+    /// Whether predicates of `reader` may look membership up in a table: in
+    /// one of its own, or that its owner lends it now. A domain that is served
+    /// in an older version does not keep what has been withdrawn since.
+    fn may_ask(&self, reader: &DomainName, asked: &TableId) -> bool {
+        asked.domain == *reader
+            || self
+                .domains
+                .get(&asked.domain)
+                .is_some_and(|owner| owner.lends(asked))
+    }
+
     /// Whether a guardrail keeps some of `tables`, read by one query, apart.
     pub fn forbidden_combination(
         &self,
@@ -133,7 +144,7 @@ struct Claims<'a> {
 }
 
 impl<'a> Claims<'a> {
-    fn of(policy: &'a TablePolicy, viewer: &Viewer) -> Self {
+    fn of(policy: &'a TablePolicy, viewer: &Viewer, may_ask: &impl Fn(&TableId) -> bool) -> Self {
         let mut claims = Self {
             active: Vec::new(),
             grants: Vec::new(),
@@ -157,7 +168,7 @@ impl<'a> Claims<'a> {
             });
             claims.active.push(Active {
                 grant,
-                rows: Rows::of(grant, viewer),
+                rows: Rows::of(grant, viewer, may_ask),
             });
         }
         claims.grants.sort();

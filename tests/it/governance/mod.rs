@@ -4,6 +4,7 @@ mod bad_input;
 mod bad_manifest;
 mod bad_sql;
 mod cells;
+mod drift;
 mod explain;
 mod identity;
 mod masks;

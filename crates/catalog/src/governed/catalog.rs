@@ -15,7 +15,7 @@ use datafusion::common::Result;
 use weft_mesh::Table;
 use weft_policy::{Access, Viewer};
 
-use super::table::GovernedTable;
+use super::table::{GovernedTable, UserPushdown};
 use crate::mesh_snapshot::MeshSnapshot;
 use crate::product::ProductTable;
 
@@ -50,6 +50,15 @@ pub struct VisibleColumn {
 impl GovernedCatalog {
     /// Nothing is decided before it is asked for.
     pub fn new(snapshot: &Arc<MeshSnapshot>, viewer: &Viewer) -> Self {
+        Self::with_pushdown(snapshot, viewer, UserPushdown::Leakproof)
+    }
+
+    /// The same, where the user's filters enter the seals as `pushdown` says.
+    pub fn with_pushdown(
+        snapshot: &Arc<MeshSnapshot>,
+        viewer: &Viewer,
+        pushdown: UserPushdown,
+    ) -> Self {
         let mut domains: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
         for product in snapshot.products() {
             let id = product.id();
@@ -67,6 +76,7 @@ impl GovernedCatalog {
             let schema = GovernedSchema {
                 snapshot: Arc::clone(snapshot),
                 viewer: viewer.clone(),
+                pushdown,
                 tables,
             };
             (domain, Arc::new(schema))
@@ -116,6 +126,7 @@ impl CatalogProvider for GovernedCatalog {
 struct GovernedSchema {
     snapshot: Arc<MeshSnapshot>,
     viewer: Viewer,
+    pushdown: UserPushdown,
     tables: BTreeMap<String, Entry>,
 }
 
@@ -135,16 +146,13 @@ impl GovernedSchema {
     }
 
     fn decide(&self, product: &Arc<ProductTable>) -> Option<Arc<GovernedTable>> {
-        match self
-            .snapshot
-            .policy()
-            .decide(&self.viewer, product.id())
-        {
+        match self.snapshot.policy().decide(&self.viewer, product.id()) {
             Access::Granted(access) => Some(Arc::new(GovernedTable::new(
                 Arc::clone(product),
                 Arc::new(access),
                 self.viewer.principal.id().clone(),
                 &self.snapshot,
+                self.pushdown,
             ))),
             Access::Denied(_) => None,
         }

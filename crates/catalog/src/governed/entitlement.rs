@@ -34,13 +34,17 @@ impl EntitlementTables {
     /// Every table that `access` may ask.
     pub(crate) fn of(access: &TableAccess, snapshot: &MeshSnapshot) -> Self {
         let mut tables: Vec<Arc<ProductTable>> = Vec::new();
-        for_each(access.rows.as_ref(), &access.columns, &mut |_, entitlement| {
-            if let Some(product) = snapshot.product(&entitlement.table)
-                && !tables.iter().any(|known| Arc::ptr_eq(known, product))
-            {
-                tables.push(Arc::clone(product));
-            }
-        });
+        for_each(
+            access.rows.as_ref(),
+            &access.columns,
+            &mut |_, entitlement| {
+                if let Some(product) = snapshot.product(&entitlement.table)
+                    && !tables.iter().any(|known| Arc::ptr_eq(known, product))
+                {
+                    tables.push(Arc::clone(product));
+                }
+            },
+        );
         Self(tables)
     }
 
@@ -52,7 +56,9 @@ impl EntitlementTables {
         let product = self.0.iter().find(|it| *it.id() == entitlement.table)?;
         let mut read = vec![&entitlement.key];
         entitlement.rows.for_each_leaf(&mut |leaf| read.push(leaf));
-        read.into_iter().all(|leaf| is_held(leaf, product)).then_some(product)
+        read.into_iter()
+            .all(|leaf| is_held(leaf, product))
+            .then_some(product)
     }
 
     /// `plan` with a column for each entitlement that the rows and these
@@ -120,7 +126,11 @@ fn member(operand: &Operand, entitlement: &Entitlement) -> Expr {
 /// One lookup, one name, wherever it is asked.
 fn name(operand: &Operand, entitlement: &Entitlement) -> String {
     let digest = entitlement.digest(operand);
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("member_{hex}")
 }
 

@@ -23,6 +23,6 @@ mod visible_rows;
 
 pub use catalog::{GovernedCatalog, VisibleColumn, VisibleTable};
 pub use scan::GovernedScanExec;
-pub use table::GovernedTable;
+pub use table::{GovernedTable, UserPushdown};
 pub use verify::SealRefused;
 pub(crate) use visible_rows::VisibleCounts;

@@ -57,6 +57,12 @@ fn base_config() -> SessionConfig {
     options.execution.parquet.bloom_filter_on_read = true;
     // Sizes come from `VisibleRows`; footers are read only by the scan itself.
     options.execution.collect_statistics = false;
+    // Dynamic filters inside are those that the seal accepts, and no others:
+    // the join of an entitlement makes none of its own.
+    // The first is a short name for the others only where it is set by text.
     options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     config
 }

@@ -34,6 +34,16 @@ use crate::mask::MaskKeys;
 use crate::mesh_snapshot::{Epoch, MeshSnapshot};
 use crate::product::ProductTable;
 
+/// Which filters of a user run inside of a seal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserPushdown {
+    /// Total and silent ones on clear columns, so that files are pruned by them.
+    #[default]
+    Leakproof,
+    /// None: slower, and how long a query takes tells less of what is hidden.
+    None,
+}
+
 /// A data product behind the access of one principal: its schema, its filters
 /// and its scans are those of the authorised table.
 pub struct GovernedTable {
@@ -43,6 +53,7 @@ pub struct GovernedTable {
     epoch: Epoch,
     keys: Arc<MaskKeys>,
     members: EntitlementTables,
+    pushdown: UserPushdown,
     /// Positions in the access's columns that have a flag, behind the columns:
     /// whether policy hides the cell.
     flags: Vec<usize>,
@@ -56,6 +67,7 @@ impl GovernedTable {
         access: Arc<TableAccess>,
         principal: PrincipalId,
         snapshot: &MeshSnapshot,
+        pushdown: UserPushdown,
     ) -> Self {
         let schema = Arc::new(authorised_schema(&product.schema(), &access));
         let identity = access
@@ -70,6 +82,7 @@ impl GovernedTable {
             principal,
             epoch: snapshot.epoch(),
             keys: Arc::clone(snapshot.mask_keys()),
+            pushdown,
             flags: Vec::new(),
             schema,
             identity,
@@ -95,6 +108,7 @@ impl GovernedTable {
             epoch: self.epoch,
             keys: Arc::clone(&self.keys),
             members: self.members.clone(),
+            pushdown: self.pushdown,
             flags: self.flags.clone(),
             schema: Arc::clone(&self.schema),
             identity: self.identity.clone(),
@@ -151,11 +165,13 @@ impl GovernedTable {
         self.access.rows.is_none() && all && self.access.columns.iter().all(clear)
     }
 
-    fn clear_columns(&self) -> ClearColumns<'_> {
-        ClearColumns {
+    /// Whether a filter of the user may run inside of the seal.
+    fn lets_in(&self, filter: &Expr) -> bool {
+        let clear = ClearColumns {
             schema: &self.schema,
             identity: &self.identity,
-        }
+        };
+        self.pushdown == UserPushdown::Leakproof && clear.accepts(filter)
     }
 
     /// The governed plan over the columns `wanted` (positions in the authorised
@@ -248,11 +264,10 @@ impl TableProvider for GovernedTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let clear = self.clear_columns();
         Ok(filters
             .iter()
             .map(|filter| {
-                if clear.accepts(filter) {
+                if self.lets_in(filter) {
                     TableProviderFilterPushDown::Exact
                 } else {
                     TableProviderFilterPushDown::Unsupported
@@ -268,10 +283,9 @@ impl TableProvider for GovernedTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let clear = self.clear_columns();
         // Asked again here: not every plan comes from the SQL planner.
         let (safe, rest): (Vec<Expr>, Vec<Expr>) =
-            filters.iter().cloned().partition(|f| clear.accepts(f));
+            filters.iter().cloned().partition(|f| self.lets_in(f));
         let projected: Vec<usize> =
             projection.map_or_else(|| (0..self.schema.fields().len()).collect(), Clone::clone);
         let wanted = with_columns_of(&projected, &rest, &self.schema);
@@ -305,7 +319,10 @@ impl TableProvider for GovernedTable {
             plan,
             identity_columns: wanted
                 .iter()
-                .map(|i| self.identity.get(*i).copied().unwrap_or(false))
+                .map(|i| {
+                    self.pushdown == UserPushdown::Leakproof
+                        && self.identity.get(*i).copied().unwrap_or(false)
+                })
                 .collect(),
             schema: Arc::clone(&schema),
             pushed: safe.iter().map(ToString::to_string).collect(),

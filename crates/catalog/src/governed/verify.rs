@@ -43,11 +43,7 @@ pub struct SealRefused {
 impl GovernedScanExec {
     /// Checks that this seal is what `snapshot` grants to `viewer`,
     /// and that only total expressions and this product's files are inside.
-    pub fn verify(
-        &self,
-        snapshot: &MeshSnapshot,
-        viewer: &Viewer,
-    ) -> Result<(), SealRefused> {
+    pub fn verify(&self, snapshot: &MeshSnapshot, viewer: &Viewer) -> Result<(), SealRefused> {
         self.verify_decision(snapshot, viewer)
             .and_then(|()| verify_inside(self.inner(), self))
             .map_err(|reason| SealRefused {
@@ -56,11 +52,7 @@ impl GovernedScanExec {
             })
     }
 
-    fn verify_decision(
-        &self,
-        snapshot: &MeshSnapshot,
-        viewer: &Viewer,
-    ) -> Result<(), String> {
+    fn verify_decision(&self, snapshot: &MeshSnapshot, viewer: &Viewer) -> Result<(), String> {
         let identity = self.identity();
         if identity.epoch != snapshot.epoch() {
             return Err("another policy epoch".to_owned());

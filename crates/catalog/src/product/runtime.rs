@@ -44,11 +44,7 @@ impl fmt::Debug for PlannedFiles {
 
 #[async_trait]
 impl Reads for PlannedFiles {
-    async fn get(
-        &self,
-        location: &Path,
-        options: GetOptions,
-    ) -> object_store::Result<GetResult> {
+    async fn get(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {
         match self.0.iter().find(|listing| listing.contains(location)) {
             Some(listing) => listing.get(location, options).await,
             None => Err(not_planned(location)),

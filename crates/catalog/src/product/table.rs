@@ -158,11 +158,7 @@ impl ProductTable {
     /// Where a plan of [`TableProvider::scan`] runs: the caller's memory and
     /// disk, and the files of this listing and of `others` as the only thing
     /// that can be read.
-    pub(crate) fn runtime(
-        &self,
-        base: &RuntimeEnv,
-        others: &[Arc<Self>],
-    ) -> Arc<RuntimeEnv> {
+    pub(crate) fn runtime(&self, base: &RuntimeEnv, others: &[Arc<Self>]) -> Arc<RuntimeEnv> {
         let listings = std::iter::once(&self.data).chain(others.iter().map(|other| &other.data));
         let stores = listings.filter_map(|data| Some(Arc::clone(data.as_ref().ok()?.store())));
         private_runtime(base, &self.caches, stores.collect())

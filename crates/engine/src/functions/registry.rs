@@ -14,8 +14,8 @@ use datafusion::{
 };
 
 use super::{
-    capped::capped, caps::Caps, cell_hidden::cell_hidden, closed::ClosedFunctions, concat_operator::ConcatOperator,
-    constants::SessionConstants, planner::ConcatPlanner, series,
+    capped::capped, caps::Caps, cell_hidden::cell_hidden, closed::ClosedFunctions,
+    concat_operator::ConcatOperator, constants::SessionConstants, planner::ConcatPlanner, series,
 };
 
 /// Not offered: they show files, or put metadata on columns that clients take

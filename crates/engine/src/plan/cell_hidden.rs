@@ -121,10 +121,7 @@ fn as_before(plan: LogicalPlan, schema: &DFSchema) -> EngineResult<LogicalPlan> 
 
 /// `plan` with one more column, and what it is called: the flag of `column`.
 /// `None` where the column is not one of a governed table, passed on as it is.
-fn with_flag(
-    plan: &LogicalPlan,
-    column: &Column,
-) -> EngineResult<Option<(LogicalPlan, Column)>> {
+fn with_flag(plan: &LogicalPlan, column: &Column) -> EngineResult<Option<(LogicalPlan, Column)>> {
     let Some(at) = plan.schema().maybe_index_of_column(column) else {
         return Ok(None);
     };

@@ -146,7 +146,14 @@ async fn with_purpose(mesh: &Mesh, sql: &str) -> Result<Vec<String>, Error> {
         purpose: Some(Purpose::parse("audit").unwrap()),
         ..SessionOptions::default()
     };
-    rows(mesh.session_with(options)?.plan(sql).await?.execute().await?).await
+    rows(
+        mesh.session_with(options)?
+            .plan(sql)
+            .await?
+            .execute()
+            .await?,
+    )
+    .await
 }
 
 /// Members of ana: 1 and 2; EU: 1, 3, 5, 6; amounts from 50 or unknown are
@@ -155,7 +162,9 @@ async fn with_purpose(mesh: &Mesh, sql: &str) -> Result<Vec<String>, Error> {
 async fn cells_of_entitlements_grants_and_guardrails() {
     let mesh = mesh().await;
     assert_eq!(
-        mesh.rows("SELECT * FROM sales.orders ORDER BY id").await.unwrap(),
+        mesh.rows("SELECT * FROM sales.orders ORDER BY id")
+            .await
+            .unwrap(),
         ["1|EU|10|****de", "2|US|20|∅", "3|∅|∅|****de"]
     );
     for (sql, expected) in [
@@ -176,14 +185,23 @@ async fn cells_of_entitlements_grants_and_guardrails() {
 async fn a_denied_column_and_an_entitlement_do_not_exist() {
     let mesh = mesh().await;
     for (sql, other) in [
-        ("SELECT code FROM sales.orders", "SELECT nope FROM sales.orders"),
+        (
+            "SELECT code FROM sales.orders",
+            "SELECT nope FROM sales.orders",
+        ),
         ("SELECT * FROM sales.members", "SELECT * FROM sales.nope"),
     ] {
         let (found, expected) = (mesh.error(sql).await, mesh.error(other).await);
-        let found = found.to_string().replace("code", "nope").replace("members", "nope");
+        let found = found
+            .to_string()
+            .replace("code", "nope")
+            .replace("members", "nope");
         assert_eq!(found, expected.to_string());
     }
-    let plan = mesh.rows("EXPLAIN SELECT * FROM sales.orders").await.unwrap();
+    let plan = mesh
+        .rows("EXPLAIN SELECT * FROM sales.orders")
+        .await
+        .unwrap();
     for secret in ["members", "who", "HashJoin", "50", "EU", "code"] {
         assert!(!plan.concat().contains(secret), "{secret} in {plan:?}");
     }
@@ -199,11 +217,21 @@ async fn a_purpose_opens_what_asks_for_one() {
     assert!(missing.contains("salary"), "{missing}");
     assert_eq!(
         mesh.error("SELECT * FROM hr.pay").await.to_string(),
-        mesh.error("SELECT * FROM hr.nop").await.to_string().replace("nop", "pay")
+        mesh.error("SELECT * FROM hr.nop")
+            .await
+            .to_string()
+            .replace("nop", "pay")
     );
-    assert_eq!(with_purpose(&mesh, "SELECT name FROM hr.pay").await.unwrap(), ["bob"]);
     assert_eq!(
-        with_purpose(&mesh, "SELECT current_purpose()").await.unwrap(),
+        with_purpose(&mesh, "SELECT name FROM hr.pay")
+            .await
+            .unwrap(),
+        ["bob"]
+    );
+    assert_eq!(
+        with_purpose(&mesh, "SELECT current_purpose()")
+            .await
+            .unwrap(),
         ["audit"]
     );
 }
@@ -229,7 +257,9 @@ async fn tables_that_are_kept_apart_are_not_combined() {
         );
     }
     // Both of one side, and the entitlement that the policy reads.
-    mesh.rows("SELECT * FROM sales.orders a, sales.orders b").await.unwrap();
+    mesh.rows("SELECT * FROM sales.orders a, sales.orders b")
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,10 +278,22 @@ async fn cell_hidden_tells_policy_from_data() {
     }
     for (sql, expected) in [
         ("SELECT id FROM sales.orders WHERE cell_hidden(amount)", "3"),
-        ("SELECT id FROM sales.orders ORDER BY cell_hidden(amount) DESC, id LIMIT 1", "3"),
-        ("SELECT count(*) FILTER (WHERE cell_hidden(email)) FROM sales.orders", "1"),
-        ("SELECT max(id) FROM sales.orders HAVING bool_or(cell_hidden(email))", "3"),
-        ("SELECT cell_hidden(id) FROM sales.orders WHERE id = 1", "false"),
+        (
+            "SELECT id FROM sales.orders ORDER BY cell_hidden(amount) DESC, id LIMIT 1",
+            "3",
+        ),
+        (
+            "SELECT count(*) FILTER (WHERE cell_hidden(email)) FROM sales.orders",
+            "1",
+        ),
+        (
+            "SELECT max(id) FROM sales.orders HAVING bool_or(cell_hidden(email))",
+            "3",
+        ),
+        (
+            "SELECT cell_hidden(id) FROM sales.orders WHERE id = 1",
+            "false",
+        ),
         (
             "SELECT count(*) FROM sales.orders a JOIN sales.orders b ON a.id = b.id AND cell_hidden(a.amount) = cell_hidden(b.amount)",
             "3",

@@ -262,7 +262,7 @@ fn refuse_empty(source: &Source, node: &Node, what: &str) {
     if node.kind() == Kind::List && node.items().is_empty() {
         source
             .error(node, "empty", format!("`{what}` is an empty list"))
-            .help("name something, or remove the grant")
+            .help("name something, or remove the key")
             .report();
     }
 }

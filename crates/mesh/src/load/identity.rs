@@ -5,8 +5,8 @@ use std::path::Path;
 
 use argon2::password_hash::PasswordHash;
 
-use crate::fault::Span;
 use super::grants::read_grantees;
+use crate::fault::Span;
 use crate::grant::{Grantee, is_principal_name};
 use crate::identity::{Identity, IdentityCredential, IdentityUser, PasswordSource};
 use crate::secret::SecretRef;

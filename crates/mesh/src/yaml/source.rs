@@ -152,7 +152,10 @@ impl Source {
     pub(crate) fn report(&self, fault: Fault) {
         let mut faults = self.faults.borrow_mut();
         // A node that is used through several aliases is reported once.
-        if faults.len() < MAX_FAULTS && !faults.contains(&fault) {
+        let has_room = faults.len() < MAX_FAULTS;
+        // However many warnings there are, a file with an error has one.
+        let first_error = || fault.is_error() && !faults.iter().any(Fault::is_error);
+        if (has_room || first_error()) && !faults.contains(&fault) {
             faults.push(fault);
         }
     }

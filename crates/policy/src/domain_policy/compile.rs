@@ -7,7 +7,8 @@ use std::{
 };
 
 use weft_mesh::{
-    ColumnSelection, Domain, Fault, GrantManifest, GrantTarget, Grantee, Purpose, Spanned, Table, TableId,
+    ColumnSelection, Domain, Fault, GrantManifest, GrantTarget, Grantee, Purpose, Spanned, Table,
+    TableId,
 };
 
 use super::{PolicyColumn, TableGrant, TablePolicy};

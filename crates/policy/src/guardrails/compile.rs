@@ -25,8 +25,14 @@ struct Touched<'a> {
     columns: Vec<usize>,
 }
 
-/// Faults that say that a predicate does not fit a table, not that it is none.
-const UNFIT: [&str; 2] = ["unknown-column", "predicate-type"];
+/// Faults that say that a predicate does not fit the tables as they are now,
+/// not that it is none: a domain that changes, or goes, cannot keep the mesh
+/// from being served.
+const UNFIT: [&str; 3] = ["unknown-column", "unknown-table", "predicate-type"];
+
+fn is_unfit(fault: &Fault) -> bool {
+    UNFIT.contains(&fault.rule)
+}
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(domains: &'a [&'a Domain]) -> Self {
@@ -132,17 +138,21 @@ impl<'a> Compiler<'a> {
             self.errors.push(fault);
             return;
         }
+        // What is outside of the language is said now, and not when a domain
+        // first has a table that the guardrail is on.
+        let mut tables = self.domains.iter().flat_map(|domain| &domain.tables);
+        if let Some(Err(mut faults)) = tables.next().map(|any| self.predicate(rows, any)) {
+            faults.retain(|fault| !is_unfit(fault));
+            if !faults.is_empty() {
+                self.errors.extend(faults);
+                return;
+            }
+        }
         let rule = Arc::new(rule);
         for touched in self.touched(manifest, on) {
-            let entitlements = Entitlements {
-                reader: None,
-                domains: self.domains,
-            };
-            let parsed =
-                RowPredicate::parse(&rows.value, &rows.span, touched.table, entitlements);
-            let predicate = match parsed {
+            let predicate = match self.predicate(rows, touched.table) {
                 Ok(predicate) => predicate,
-                Err(faults) if faults.iter().all(|fault| UNFIT.contains(&fault.rule)) => {
+                Err(faults) if faults.iter().all(is_unfit) => {
                     for fault in faults {
                         let message =
                             format!("no row of `{}` is shown: {}", touched.id, fault.message);
@@ -161,6 +171,14 @@ impl<'a> Compiler<'a> {
             };
             self.put(&rule, touched.id, Takes::Rows(predicate));
         }
+    }
+
+    fn predicate(&self, rows: &Spanned<String>, table: &Table) -> Result<RowPredicate, Vec<Fault>> {
+        let entitlements = Entitlements {
+            reader: None,
+            domains: self.domains,
+        };
+        RowPredicate::parse(&rows.value, &rows.span, table, entitlements)
     }
 
     fn put(&mut self, rule: &Arc<Rule>, id: TableId, takes: Takes) {
@@ -200,7 +218,8 @@ impl<'a> Compiler<'a> {
                     "guardrail `{}` is on domain `{}`, which is not served",
                     manifest.name.value, name.value
                 );
-                let warning = Fault::warning(name.span.clone(), "guardrail-matches-nothing", message);
+                let warning =
+                    Fault::warning(name.span.clone(), "guardrail-matches-nothing", message);
                 self.warnings.push(warning);
             }
         }
@@ -279,25 +298,26 @@ fn covers(on: &GuardrailTarget, id: &TableId) -> bool {
             .domains
             .iter()
             .any(|name| name.value == id.domain.as_str());
-    let table =
-        on.tables.is_empty() || on.tables.iter().any(|pattern| pattern.value.matches(id));
+    let table = on.tables.is_empty() || on.tables.iter().any(|pattern| pattern.value.matches(id));
     domain && table
 }
 
 /// By a tag of its own, of a property inside, or of its table.
 fn is_tagged(on: &GuardrailTarget, table: &Table, column: &Column) -> bool {
-    on.tags.is_empty()
-        || on.tags.iter().any(|tag| {
-            column.tags.contains(&tag.value)
-                || column.inside.tags.contains(&tag.value)
-                || table.tags.contains(&tag.value)
-        })
+    let tags = [&column.tags, &column.inside.tags, &table.tags];
+    is_any_of(&on.tags, tags.into_iter().flatten())
 }
 
 fn is_classified(on: &GuardrailTarget, column: &Column) -> bool {
-    on.classification.is_empty()
-        || on.classification.iter().any(|wanted| {
-            column.classification.as_deref() == Some(wanted.value.as_str())
-                || column.inside.classifications.contains(&wanted.value)
-        })
+    let inside = &column.inside.classifications;
+    is_any_of(
+        &on.classification,
+        column.classification.iter().chain(inside),
+    )
+}
+
+/// In any case of letters: a domain that writes `PII` is meant by `pii`.
+fn is_any_of<'a>(wanted: &[Spanned<String>], marks: impl Iterator<Item = &'a String>) -> bool {
+    let mut marks = marks.map(|mark| mark.to_lowercase());
+    wanted.is_empty() || marks.any(|mark| wanted.iter().any(|it| it.value.to_lowercase() == mark))
 }

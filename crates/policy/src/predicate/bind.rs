@@ -7,7 +7,7 @@
 )]
 
 use datafusion_common::ScalarValue;
-use weft_mesh::Purpose;
+use weft_mesh::{Purpose, TableId};
 
 use super::{Entitlement, Operand, RowPredicate};
 use crate::{Viewer, literal::text_of};
@@ -140,6 +140,29 @@ impl RowPredicate {
                 join(parts, true)
             }
             other @ (Self::Literal(Some(_))
+            | Self::Bool(_)
+            | Self::Compare { .. }
+            | Self::InList { .. }
+            | Self::IsNull { .. }
+            | Self::IsTruth { .. }
+            | Self::Like { .. }
+            | Self::StartsWith { .. }
+            | Self::InGroup(_)
+            | Self::InEntitlement { .. }
+            | Self::Not(_)) => other,
+        }
+    }
+
+    /// The predicate without the tables that may not be asked: they have no
+    /// members. Lookups stand below AND and OR only.
+    pub(crate) fn asking(self, allowed: &impl Fn(&TableId) -> bool) -> Self {
+        match self {
+            Self::InEntitlement { entitlement, .. } if !allowed(&entitlement.table) => {
+                Self::Literal(Some(false))
+            }
+            Self::And(parts) => join(parts.into_iter().map(|part| part.asking(allowed)), false),
+            Self::Or(parts) => join(parts.into_iter().map(|part| part.asking(allowed)), true),
+            other @ (Self::Literal(_)
             | Self::Bool(_)
             | Self::Compare { .. }
             | Self::InList { .. }

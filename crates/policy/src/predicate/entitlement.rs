@@ -174,12 +174,7 @@ fn parts(query: &Query) -> Option<(&str, &str, &Expr, Option<&Expr>)> {
         plain.push_str(&format!(" WHERE {rows}"));
     }
     (query.to_string() == plain).then_some(())?;
-    Some((
-        &domain.value,
-        &table.value,
-        key,
-        select.selection.as_ref(),
-    ))
+    Some((&domain.value, &table.value, key, select.selection.as_ref()))
 }
 
 fn is_float(data_type: &DataType) -> bool {

@@ -186,7 +186,10 @@ impl RowPredicate {
 impl RowPredicate {
     /// Calls `visit` with every lookup of an entitlement: what is looked up,
     /// and where.
-    pub fn for_each_entitlement<'a>(&'a self, visit: &mut impl FnMut(&'a Operand, &'a Entitlement)) {
+    pub fn for_each_entitlement<'a>(
+        &'a self,
+        visit: &mut impl FnMut(&'a Operand, &'a Entitlement),
+    ) {
         match self {
             Self::InEntitlement {
                 operand,
@@ -225,11 +228,9 @@ impl Operand {
 
     fn for_each_leaf<'a>(&'a self, visit: &mut impl FnMut(&'a Operand)) {
         match self {
-            Self::Column { .. }
-            | Self::Literal(_)
-            | Self::User
-            | Self::Purpose
-            | Self::Attr(_) => visit(self),
+            Self::Column { .. } | Self::Literal(_) | Self::User | Self::Purpose | Self::Attr(_) => {
+                visit(self)
+            }
             Self::Lower(inner) | Self::Upper(inner) | Self::Widen(inner, _) => {
                 inner.for_each_leaf(visit);
             }

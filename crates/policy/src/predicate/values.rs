@@ -279,13 +279,14 @@ fn session_value(parts: &[Ident], table: &Table) -> Result<Operand, Problem> {
         ["session", name] if unquoted => {
             let problem = Problem::new("predicate-not-allowed", format!("there is no `{spelt}`"));
             let known = ["user", "purpose", "attr('x')", "in_group('g')"];
-            match (*name, did_you_mean(&spelt, ["session.user", "session.purpose"])) {
+            match (
+                *name,
+                did_you_mean(&spelt, ["session.user", "session.purpose"]),
+            ) {
                 ("attr" | "in_group", _) => {
                     problem.with_help(format!("write `session.{name}('x')`"))
                 }
-                (_, Some(help)) if help.starts_with("did") => {
-                    problem.with_help(help)
-                }
+                (_, Some(help)) if help.starts_with("did") => problem.with_help(help),
                 _ => problem.with_help(format!("the session has `{}`", known.join("`, `"))),
             }
         }

@@ -1,6 +1,7 @@
 //! The composition of several grants, cell by cell.
 
 use arrow_schema::DataType;
+use weft_mesh::TableId;
 
 use crate::{
     CellRule, ColumnAccess, ColumnMask, Exposure, Reveal, RowPredicate, Viewer,
@@ -30,11 +31,16 @@ pub(super) enum Rows {
 }
 
 impl Rows {
-    pub(super) fn of(grant: &TableGrant, viewer: &Viewer) -> Self {
+    /// `may_ask` says which tables a predicate may look membership up in.
+    pub(super) fn of(
+        grant: &TableGrant,
+        viewer: &Viewer,
+        may_ask: &impl Fn(&TableId) -> bool,
+    ) -> Self {
         let Some(rows) = &grant.rows else {
             return Self::Every;
         };
-        let bound = rows.bind(viewer).where_true();
+        let bound = rows.bind(viewer).asking(may_ask).where_true();
         if let RowPredicate::Literal(value) = bound {
             return if value == Some(true) {
                 Self::Every
@@ -117,10 +123,7 @@ fn arms(column: usize, givers: &[&Active<'_>], floor: Option<&ColumnMask>) -> Ve
     let mut masks: Vec<&ColumnMask> = given.iter().filter_map(|(mask, _)| mask.as_ref()).collect();
     masks.sort_by(|a, b| a.cmp_revealing(b));
     masks.dedup();
-    let clear = given
-        .iter()
-        .any(|(mask, _)| mask.is_none())
-        .then_some(None);
+    let clear = given.iter().any(|(mask, _)| mask.is_none()).then_some(None);
     let mut rules = Vec::new();
     for mask in clear.into_iter().chain(masks.into_iter().map(Some)) {
         let with_it = given

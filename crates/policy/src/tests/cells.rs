@@ -5,6 +5,7 @@ use datafusion_common::ScalarValue;
 use super::{
     Narrow, ana, grant, granted,
     interpreter::{Cell, cell, visible},
+    viewer,
 };
 use crate::{ColumnMask, Exposure, Reveal};
 
@@ -82,12 +83,12 @@ fn two_overlapping_grants() {
     for (region, open, expected) in table {
         let row = row(1, region, open);
         assert_eq!(
-            visible(&access, &row, &ana()),
+            visible(&access, &row, &viewer(&ana())),
             expected.is_some(),
             "{region:?} {open:?}"
         );
         for (index, expected) in expected.into_iter().flatten().enumerate() {
-            let seen = cell(&access, index, &row, &ana()).unwrap();
+            let seen = cell(&access, index, &row, &viewer(&ana())).unwrap();
             assert_eq!(seen, expected, "{region:?} {open:?} column {index}");
         }
     }

@@ -3,9 +3,7 @@
 use arrow_schema::DataType;
 use weft_mesh::{GrantTarget, Grantee};
 
-use super::{
-    Narrow, ana, decide, grant, granted, names, orders, orders_id, snapshot, time, user,
-};
+use super::{Narrow, ana, decide, grant, granted, names, orders, orders_id, snapshot, time, user};
 use crate::{
     Access, ColumnMask, Denial, DenialReason, Exposure, Reveal, RowPredicate, TableAccess,
 };
@@ -175,7 +173,10 @@ fn from_is_inclusive_and_until_exclusive() {
     let snapshot = snapshot(&super::domain(vec![orders()], grants));
     let active = |at: &str| {
         matches!(
-            snapshot.decide(&crate::Viewer::new(std::sync::Arc::new(ana()), time(at)), &orders_id()),
+            snapshot.decide(
+                &crate::Viewer::new(std::sync::Arc::new(ana()), time(at)),
+                &orders_id()
+            ),
             Access::Granted(_)
         )
     };
@@ -210,8 +211,12 @@ fn on_a_bare_name_covers_the_newest_version_only() {
     let covers = |target: GrantTarget| {
         let grants = vec![grant("g", &["everyone"]).on(target)];
         let snapshot = snapshot(&super::domain(vec![old.clone(), new.clone()], grants));
-        [&old_id, &new_id]
-            .map(|id| matches!(snapshot.decide(&super::viewer(&ana()), id), Access::Granted(_)))
+        [&old_id, &new_id].map(|id| {
+            matches!(
+                snapshot.decide(&super::viewer(&ana()), id),
+                Access::Granted(_)
+            )
+        })
     };
     assert_eq!(
         covers(GrantTarget::Tables(names(&["orders"]))),

@@ -2,9 +2,7 @@
 
 use datafusion_common::ScalarValue;
 
-use crate::{
-    CellRule, ColumnMask, Exposure, Operand, Principal, Reveal, RowPredicate, TableAccess,
-};
+use crate::{CellRule, ColumnMask, Exposure, Operand, Reveal, RowPredicate, TableAccess, Viewer};
 
 /// What a principal sees of a cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,11 +12,26 @@ pub(crate) enum Cell {
     Hidden,
 }
 
+/// `members(who, area)`, the table that predicates look membership up in. One
+/// is in it twice.
+const MEMBERS: [(Option<&str>, Option<&str>); 6] = [
+    (Some("ana"), Some("EU")),
+    (Some("ana"), Some("EU")),
+    (Some("ana"), None),
+    (Some("ben"), Some("US")),
+    (None, Some("eu")),
+    (Some("audit"), Some("")),
+];
+
+fn member((who, area): &(Option<&str>, Option<&str>)) -> Vec<ScalarValue> {
+    vec![utf8(*who), utf8(*area)]
+}
+
 /// The truth of a predicate, bound or not, on a row in a session.
 pub(crate) fn eval(
     predicate: &RowPredicate,
     row: &[ScalarValue],
-    session: &Principal,
+    session: &Viewer,
 ) -> Option<bool> {
     let value = |operand: &Operand| value(operand, row, session);
     match predicate {
@@ -72,8 +85,18 @@ pub(crate) fn eval(
         RowPredicate::StartsWith { operand, prefix } => {
             Some(text(&value(operand))?.starts_with(&text(&value(prefix))?))
         }
-        RowPredicate::InEntitlement { .. } => panic!("there is no other table here"),
-        RowPredicate::InGroup(group) => Some(session.is_in(group)),
+        RowPredicate::InEntitlement {
+            operand,
+            entitlement,
+        } => {
+            let wanted = value(operand);
+            let is_it = |member: &Vec<ScalarValue>| {
+                eval(&entitlement.rows, member, session) == Some(true)
+                    && self::value(&entitlement.key, member, session) == wanted
+            };
+            Some(!wanted.is_null() && MEMBERS.iter().map(member).any(|row| is_it(&row)))
+        }
+        RowPredicate::InGroup(group) => Some(session.principal.is_in(group)),
         RowPredicate::Not(inner) => eval(inner, row, session).map(|value| !value),
         RowPredicate::And(parts) => kleene(parts, row, session, false),
         RowPredicate::Or(parts) => kleene(parts, row, session, true),
@@ -81,7 +104,7 @@ pub(crate) fn eval(
 }
 
 /// Whether a row is visible.
-pub(crate) fn visible(access: &TableAccess, row: &[ScalarValue], session: &Principal) -> bool {
+pub(crate) fn visible(access: &TableAccess, row: &[ScalarValue], session: &Viewer) -> bool {
     access
         .rows
         .as_ref()
@@ -93,7 +116,7 @@ pub(crate) fn cell(
     access: &TableAccess,
     index: usize,
     row: &[ScalarValue],
-    session: &Principal,
+    session: &Viewer,
 ) -> Option<Cell> {
     let column = access.columns.iter().find(|column| column.index == index)?;
     Some(match &column.exposure {
@@ -113,7 +136,7 @@ pub(crate) fn cell(
     })
 }
 
-fn value(operand: &Operand, row: &[ScalarValue], session: &Principal) -> ScalarValue {
+fn value(operand: &Operand, row: &[ScalarValue], session: &Viewer) -> ScalarValue {
     let cased = |inner: &Operand, change: fn(&str) -> String| {
         let inner = value(inner, row, session);
         let changed = text(&inner).map(|text| change(&text));
@@ -129,13 +152,17 @@ fn value(operand: &Operand, row: &[ScalarValue], session: &Principal) -> ScalarV
             row[*index].clone()
         }
         Operand::Literal(value) => value.clone(),
-        Operand::Purpose => ScalarValue::Utf8(None),
-        Operand::User => ScalarValue::Utf8(Some(session.name().to_owned())),
-        Operand::Attr(name) => ScalarValue::Utf8(session.attribute(name).map(str::to_owned)),
+        Operand::Purpose => utf8(session.purpose.as_ref().map(|it| it.as_str())),
+        Operand::User => utf8(Some(session.principal.name())),
+        Operand::Attr(name) => utf8(session.principal.attribute(name)),
         Operand::Lower(inner) => cased(inner, str::to_lowercase),
         Operand::Upper(inner) => cased(inner, str::to_uppercase),
         Operand::Widen(inner, data_type) => value(inner, row, session).cast_to(data_type).unwrap(),
     }
+}
+
+fn utf8(text: Option<&str>) -> ScalarValue {
+    ScalarValue::Utf8(text.map(str::to_owned))
 }
 
 fn text(value: &ScalarValue) -> Option<String> {
@@ -145,7 +172,7 @@ fn text(value: &ScalarValue) -> Option<String> {
 fn kleene(
     parts: &[RowPredicate],
     row: &[ScalarValue],
-    session: &Principal,
+    session: &Viewer,
     decisive: bool,
 ) -> Option<bool> {
     let values: Vec<_> = parts.iter().map(|part| eval(part, row, session)).collect();

@@ -10,10 +10,14 @@ mod authentication;
 mod cells;
 mod columns;
 mod compile;
+mod entitlements;
+mod guardrails;
 mod interpreter;
 mod laws;
 mod masks;
+mod meaning;
 mod predicates;
+mod purposes;
 mod refusals;
 mod scale;
 
@@ -25,8 +29,9 @@ use std::{
 use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, Utc};
 use weft_mesh::{
-    Column, ColumnSelection, Domain, DomainName, Fault, Format, GrantManifest, GrantTarget, Grantee,
-    InsideMarks, Location, Span, Spanned, StorageName, Table, TableId, TableName, TableSource, TableStatus,
+    Column, ColumnSelection, Domain, DomainName, Fault, Format, GrantManifest, GrantTarget,
+    Grantee, GuardrailEffect, GuardrailManifest, GuardrailTarget, InsideMarks, Location, Purpose,
+    Span, Spanned, StorageName, Table, TableId, TableName, TablePattern, TableSource, TableStatus,
 };
 
 use crate::{
@@ -145,6 +150,7 @@ pub(crate) trait Narrow: Sized {
     fn rows(self, predicate: &str) -> Self;
     fn on(self, target: GrantTarget) -> Self;
     fn between(self, from: Option<&str>, until: Option<&str>) -> Self;
+    fn purposes(self, purposes: &[&str]) -> Self;
 }
 
 impl Narrow for GrantManifest {
@@ -172,6 +178,11 @@ impl Narrow for GrantManifest {
     fn between(mut self, from: Option<&str>, until: Option<&str>) -> Self {
         self.from = from.map(time);
         self.until = until.map(time);
+        self
+    }
+
+    fn purposes(mut self, purposes: &[&str]) -> Self {
+        self.purposes = purposes.iter().map(|it| spanned(purpose(it))).collect();
         self
     }
 }
@@ -222,6 +233,66 @@ pub(crate) fn snapshot(domain: &Domain) -> PolicySnapshot {
     let policy = compile(domain).unwrap();
     let guardrails = Guardrails::default();
     PolicySnapshot::new(Authenticator::default(), [Arc::new(policy)], guardrails)
+}
+
+/// A mesh of these domains and limits, which must be sound.
+pub(crate) fn mesh(domains: &[&Domain], guardrails: &[GuardrailManifest]) -> PolicySnapshot {
+    let policies = domains
+        .iter()
+        .map(|domain| Arc::new(DomainPolicy::compile(domain, domains).unwrap()));
+    let guardrails = Guardrails::compile(guardrails, domains).unwrap();
+    PolicySnapshot::new(Authenticator::default(), policies, guardrails)
+}
+
+/// `on:` that names nothing yet.
+pub(crate) fn on() -> GuardrailTarget {
+    GuardrailTarget {
+        tags: Vec::new(),
+        classification: Vec::new(),
+        domains: Vec::new(),
+        tables: Vec::new(),
+        columns: Vec::new(),
+        span: span(),
+    }
+}
+
+pub(crate) fn patterns(texts: &[&str]) -> Vec<Spanned<TablePattern>> {
+    texts
+        .iter()
+        .map(|text| spanned(TablePattern::parse(text).unwrap()))
+        .collect()
+}
+
+pub(crate) fn guardrail(name: &str, effect: GuardrailEffect) -> GuardrailManifest {
+    GuardrailManifest {
+        name: spanned(name.to_owned()),
+        except: Vec::new(),
+        effect,
+    }
+}
+
+pub(crate) fn masked(on: GuardrailTarget, mask: &str) -> GuardrailEffect {
+    GuardrailEffect::Mask {
+        on,
+        mask: spanned(mask.to_owned()),
+    }
+}
+
+pub(crate) fn limited(on: GuardrailTarget, rows: &str) -> GuardrailEffect {
+    GuardrailEffect::Rows {
+        on,
+        rows: spanned(rows.to_owned()),
+    }
+}
+
+pub(crate) fn except(mut guardrail: GuardrailManifest, whom: &[&str]) -> GuardrailManifest {
+    let grantee = |text: &&str| spanned(Grantee::parse(text).unwrap());
+    guardrail.except.extend(whom.iter().map(grantee));
+    guardrail
+}
+
+pub(crate) fn purpose(text: &str) -> Purpose {
+    Purpose::parse(text).unwrap()
 }
 
 pub(crate) fn orders_id() -> TableId {

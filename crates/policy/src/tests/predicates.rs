@@ -405,8 +405,16 @@ fn binding_folds_what_is_constant() {
         ),
     ];
     for (text, ana_sees, ben_sees) in cases {
-        assert_eq!(parse(text).bind(&super::viewer(&ana())).to_string(), ana_sees, "{text}");
-        assert_eq!(parse(text).bind(&super::viewer(&nobody)).to_string(), ben_sees, "{text}");
+        assert_eq!(
+            parse(text).bind(&super::viewer(&ana())).to_string(),
+            ana_sees,
+            "{text}"
+        );
+        assert_eq!(
+            parse(text).bind(&super::viewer(&nobody)).to_string(),
+            ben_sees,
+            "{text}"
+        );
     }
     let never = parse("open AND region = session.attr('region')")
         .bind(&super::viewer(&nobody))

@@ -128,7 +128,9 @@ fn read_inside(node: &Node) -> InsideMarks {
     for part in parts {
         marks.tags.extend(read_tags(part));
         let classification = part.child("classification").and_then(Node::as_text);
-        marks.classifications.extend(classification.map(str::to_owned));
+        marks
+            .classifications
+            .extend(classification.map(str::to_owned));
         let deeper = read_inside(part);
         marks.tags.extend(deeper.tags);
         marks.classifications.extend(deeper.classifications);

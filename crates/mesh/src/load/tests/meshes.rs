@@ -113,21 +113,17 @@ fn duplicate_key() {
 #[test]
 fn what_is_designed_but_not_built_is_refused() {
     let fixture = Fixture::new();
-    fixture
-        .append(
-            MESH_YAML,
-            "      impersonates: [group:analysts]\n  oidc: []\nguardrails: guardrails.yaml\n",
-        )
-        .edit(
-            GRANTS_YAML,
-            "    columns:",
-            "    purposes: [x]\n    discover: true\n    columns:",
-        );
-    assert_eq!(fixture.rules(), ["not-supported-yet"; 5]);
+    fixture.append(MESH_YAML, "  oidc: []\n").edit(
+        GRANTS_YAML,
+        "    columns:",
+        "    discover: true\n    columns:",
+    );
+    assert_eq!(fixture.rules(), ["not-supported-yet"; 2]);
     assert_eq!(
-        fixture.faults()[4],
-        "mesh.yaml:15:1: error[not-supported-yet]: `guardrails` is not supported yet\n\
-         15 | (not shown: this line may hold a secret)\n  \
+        fixture.faults()[1],
+        "mesh.yaml:13:3: error[not-supported-yet]: `oidc` is not supported yet\n\
+         13 |   oidc: []\n   \
+            |   ^\n  \
          = help: remove the key: it would have no effect"
     );
     let report = fixture.load();

@@ -4,6 +4,8 @@ mod contracts;
 mod domains;
 mod fixture;
 mod grants;
+mod guardrails;
+mod identity;
 mod meshes;
 mod secrets;
 mod storages;

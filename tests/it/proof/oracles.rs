@@ -1,0 +1,310 @@
+//! The oracles: when is what was observed right?
+//!
+//! 1. The governed answer is that of the authorised copy.
+//! 2. Other hidden data changes nothing that can be observed.
+//! 3. Filters that enter the seal change nothing.
+//! 4. The verifier accepts every plan: a refusal is an internal error.
+//!
+//! Whether an expression that fails is reached at all can depend on how rows
+//! are cut into batches (`AND` skips its right side for a batch, a filter may
+//! run before or after a projection), which is a residual that SECURITY.md
+//! names. So where one run fails and the other does not, the copy is asked in
+//! several cuts, and either is right if the copy itself does both.
+
+use std::collections::BTreeSet;
+
+use tempfile::TempDir;
+use weft_catalog::UserPushdown;
+
+use super::files::{self, Mesh};
+use super::interpreter::{Copy, authorised};
+use super::model::World;
+use super::run::{Governed, Outcome, Plain, Setting};
+use super::sql::Visible;
+
+/// Two meshes that look the same, and how they look.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Scene {
+    pub(super) one: Mesh,
+    pub(super) other: Mesh,
+    pub(super) copies: Vec<(String, Copy)>,
+    pub(super) setting: Setting,
+}
+
+impl Scene {
+    pub(super) fn new(world: &World, other: &World) -> Self {
+        Self {
+            one: files::mesh(world),
+            other: files::mesh(other),
+            copies: copies(world),
+            setting: Setting {
+                partitions: world.partitions,
+                batch_size: world.batch_size,
+                purpose: world.purpose.map(str::to_owned),
+                user_pushdown: UserPushdown::Leakproof,
+            },
+        }
+    }
+}
+
+/// A world, one that looks the same, and what is seen of both.
+pub(super) struct Stage {
+    one: Governed,
+    other: Governed,
+    held_back: Governed,
+    plain: Plain,
+    /// The copy, served with nothing hidden.
+    open: Option<Governed>,
+    copies: Vec<(String, Copy)>,
+    _folders: [TempDir; 3],
+}
+
+/// What the oracles have said so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) queries: usize,
+    /// That return rows on the copy.
+    pub(super) answered: usize,
+    /// Decided by another cut of the copy.
+    pub(super) lenient: usize,
+    pub(super) comparisons: usize,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: Self) {
+        self.queries += other.queries;
+        self.answered += other.answered;
+        self.lenient += other.lenient;
+        self.comparisons += other.comparisons;
+    }
+}
+
+pub(super) fn copies(world: &World) -> Vec<(String, Copy)> {
+    let tables = world.tables.iter();
+    tables
+        .filter_map(|table| {
+            Some((
+                format!("{}.{}", table.domain, table.name),
+                authorised(world, table)?,
+            ))
+        })
+        .collect()
+}
+
+impl Stage {
+    pub(super) async fn open(scene: &Scene) -> Self {
+        let folders = [(); 3].map(|()| TempDir::new().unwrap());
+        scene.one.write(folders[0].path());
+        scene.other.write(folders[1].path());
+        let setting = scene.setting.clone();
+        let held_back = Setting {
+            user_pushdown: UserPushdown::None,
+            ..setting.clone()
+        };
+        let copies = scene.copies.clone();
+        files::open_mesh(&copies).write(folders[2].path());
+        let open = if copies.is_empty() {
+            None
+        } else {
+            Some(Governed::open(folders[2].path(), &setting).await)
+        };
+        Self {
+            one: Governed::open(folders[0].path(), &setting).await,
+            other: Governed::open(folders[1].path(), &setting).await,
+            held_back: Governed::open(folders[0].path(), &held_back).await,
+            plain: Plain::open(&copies, setting.partitions, setting.batch_size),
+            open,
+            copies,
+            _folders: folders,
+        }
+    }
+
+    /// The tables that a query can see.
+    pub(super) fn visible(&self) -> Vec<Visible> {
+        let copies = self.copies.iter();
+        copies
+            .map(|(name, copy)| Visible {
+                name: name.clone(),
+                columns: copy.columns.clone(),
+            })
+            .collect()
+    }
+
+    /// All oracles on one query over what is visible.
+    pub(super) async fn judge(&self, sql: &str) -> Result<Tally, String> {
+        let mut tally = Tally {
+            queries: 1,
+            ..Tally::default()
+        };
+        let copy = self.plain.run(sql).await;
+        tally.answered += usize::from(!copy.is_error());
+        let one = self.one.run(sql).await;
+        let other = self.other.run(sql).await;
+        let held_back = self.held_back.run(sql).await;
+        let mut cuts = vec![copy.clone()];
+        let agree = |outcome: &Outcome| outcome.is_error() == copy.is_error();
+        if ![&one, &other, &held_back].into_iter().all(agree) {
+            tally.lenient += 1;
+            // Joins put the smaller side first, and an empty one ends them: the
+            // same engine, with the same estimates, on the copy.
+            if let Some(open) = &self.open {
+                cuts.push(open.run(sql).await);
+            }
+            for (partitions, batch_size) in [(1, 1), (1, 2), (2, 3), (1, 8192), (8, 1)] {
+                cuts.push(
+                    Plain::open(&self.copies, partitions, batch_size)
+                        .run(sql)
+                        .await,
+                );
+            }
+        }
+        let names = [
+            "with one hidden data",
+            "with other hidden data",
+            "without push-down",
+        ];
+        for (name, outcome) in names.into_iter().zip([&one, &other, &held_back]) {
+            tally.comparisons += 1;
+            // What a pushed filter removes is not evaluated any more.
+            let is_spared = !outcome.is_error() && held_back.is_error() && name != names[2];
+            let is_right =
+                cuts.iter().any(|cut| same(outcome, cut)) || is_spared && is_rows(outcome);
+            if !is_right {
+                return Err(format!(
+                    "{name}:\n  {outcome:?}\non the copy:\n  {:?}",
+                    cuts[0]
+                ));
+            }
+        }
+        tally.comparisons += 1;
+        if one.is_error() == other.is_error() && normal(&one) != normal(&other) {
+            return Err(format!(
+                "two hidden data, two answers:\n  {one:?}\n  {other:?}"
+            ));
+        }
+        self.tells_nothing(sql, &one)?;
+        self.tells_nothing(sql, &other)?;
+        self.explained_alike(sql, &mut tally).await?;
+        Ok(tally)
+    }
+
+    /// Two hidden data, one observation: for queries that the copy cannot run.
+    pub(super) async fn judge_alike(&self, sql: &str) -> Result<Tally, String> {
+        let (one, other) = (self.one.run(sql).await, self.other.run(sql).await);
+        // There are no values in these: their errors are of names, and exact.
+        if one != other || matches!(one, Outcome::Internal(_)) {
+            return Err(format!(
+                "two hidden data, two answers:\n  {one:?}\n  {other:?}"
+            ));
+        }
+        self.tells_nothing(sql, &one)?;
+        Ok(Tally {
+            queries: 1,
+            answered: usize::from(!one.is_error()),
+            lenient: 0,
+            comparisons: 1,
+        })
+    }
+
+    /// `cell_hidden` of every cell is what the interpreter says.
+    pub(super) async fn judge_hidden(&self) -> Result<(), String> {
+        for (name, copy) in &self.copies {
+            let flags: Vec<_> = copy
+                .columns
+                .iter()
+                .map(|(column, _)| format!("cell_hidden({column})"))
+                .collect();
+            let found = self
+                .one
+                .run(&format!("SELECT {} FROM {name}", flags.join(", ")))
+                .await;
+            let mut expected: Vec<String> = copy
+                .hidden
+                .iter()
+                .map(|row| {
+                    row.iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join("|")
+                })
+                .collect();
+            expected.sort();
+            match found {
+                Outcome::Rows(_, rows) if rows == expected => {}
+                found => {
+                    return Err(format!(
+                        "cell_hidden of {name}: {found:?}, not {expected:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn explained_alike(&self, sql: &str, tally: &mut Tally) -> Result<(), String> {
+        let sql = format!("EXPLAIN {sql}");
+        tally.comparisons += 1;
+        // Of some plans the engine itself makes one or another.
+        let mut plans = (Vec::new(), Vec::new());
+        for _ in 0..8 {
+            plans.0.push(normal(&self.one.run(&sql).await));
+            plans.1.push(normal(&self.other.run(&sql).await));
+            if plans.0.iter().any(|plan| plans.1.contains(plan)) {
+                return Ok(());
+            }
+        }
+        Err(format!(
+            "two hidden data, two plans:\n  {:?}\n  {:?}",
+            plans.0[0], plans.1[0]
+        ))
+    }
+
+    /// No text of a hidden cell is in an error.
+    fn tells_nothing(&self, sql: &str, outcome: &Outcome) -> Result<(), String> {
+        let Outcome::Error(text) = outcome else {
+            return Ok(());
+        };
+        let visible: BTreeSet<String> = self
+            .copies
+            .iter()
+            .flat_map(|(_, copy)| &copy.rows)
+            .flatten()
+            .map(|value| value.text())
+            .collect();
+        for (at, _) in text.match_indices("secret-") {
+            let word: String = text[at..]
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '-')
+                .collect();
+            let is_known = visible.iter().any(|value| {
+                value.starts_with(&word) || word.starts_with(value.as_str()) && !value.is_empty()
+            });
+            if !is_known && !sql.contains(&word) {
+                return Err(format!("an error tells `{word}`: {text}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_rows(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Rows(..))
+}
+
+/// The same rows, or an error on both sides.
+fn same(outcome: &Outcome, copy: &Outcome) -> bool {
+    match (outcome, copy) {
+        (Outcome::Rows(_, one), Outcome::Rows(_, other)) => one == other,
+        (Outcome::Error(_), Outcome::Error(_)) => true,
+        _ => false,
+    }
+}
+
+/// Without the text of an error: which of several rows and expressions fails
+/// first follows the cut of batches.
+fn normal(outcome: &Outcome) -> Outcome {
+    match outcome {
+        Outcome::Error(_) => Outcome::Error(String::new()),
+        outcome => outcome.clone(),
+    }
+}
