@@ -20,11 +20,11 @@ pub struct EngineConfig {
     pub target_partitions: usize,
     /// Rows a batch.
     pub batch_size: usize,
-    /// Which filters of users run where the data is read.
-    pub user_pushdown: UserPushdown,
     /// Whether a running query ends when what it reads is no longer granted as
     /// it was. Otherwise it goes on to its end, on the mesh it began with.
     pub kill_on_revoke: bool,
+    /// Which filters of users run where the data is read.
+    pub user_pushdown: UserPushdown,
 }
 
 impl Default for EngineConfig {
@@ -38,8 +38,8 @@ impl Default for EngineConfig {
             // The standard library reads the quota of the cgroup.
             target_partitions: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             batch_size: 8192,
-            user_pushdown: UserPushdown::default(),
             kill_on_revoke: false,
+            user_pushdown: UserPushdown::default(),
         }
     }
 }

@@ -91,8 +91,8 @@ fn raw() -> Vec<Row> {
         for region in ["EU", "US", "XX", "∅"] {
             for team in ["t1", "t2", "t3", "∅"] {
                 let id = rows.len();
-                let salary = (id % 7 != 0).then(|| (id * 137).to_string());
-                let email = (id % 5 != 0).then(|| format!("u{id}@x.y"));
+                let salary = (!id.is_multiple_of(7)).then(|| (id * 137).to_string());
+                let email = (!id.is_multiple_of(5)).then(|| format!("u{id}@x.y"));
                 rows.push([
                     Some(id.to_string()),
                     text(owner),

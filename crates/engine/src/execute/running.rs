@@ -20,6 +20,8 @@ pub(crate) struct RunningQueries(Arc<Running>);
 #[derive(Debug, Default)]
 struct Running {
     queries: Mutex<HashMap<Uuid, Vec<Entry>>>,
+    /// The snapshot that claims were last held against.
+    latest: Mutex<Option<Arc<MeshSnapshot>>>,
     /// A query with a claim has begun.
     watched: Notify,
 }
@@ -40,9 +42,16 @@ impl RunningQueries {
         query_id: Uuid,
         owner: &Owner,
         interrupt: &Interrupt,
-        claim: Option<Claim>,
+        mut claim: Option<Claim>,
     ) -> Registered {
         let stream = Uuid::new_v4();
+        if let Some(rests_on) = &mut claim {
+            // Planned before the last reload, it does not even begin.
+            let latest = self.latest().clone();
+            if latest.is_some_and(|latest| rests_on.holds(&latest, Utc::now()).is_err()) {
+                interrupt.revoke();
+            }
+        }
         let is_watched = claim.is_some();
         let entry = Entry {
             stream,
@@ -78,6 +87,7 @@ impl RunningQueries {
         snapshot: &Arc<MeshSnapshot>,
         now: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
+        *self.latest() = Some(Arc::clone(snapshot));
         let mut next: Option<DateTime<Utc>> = None;
         for (query_id, entries) in self.lock().iter_mut() {
             for entry in entries {
@@ -105,6 +115,10 @@ impl RunningQueries {
     /// Comes when a query was registered that has a claim.
     pub(super) async fn more_are_watched(&self) {
         self.0.watched.notified().await;
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Option<Arc<MeshSnapshot>>> {
+        self.0.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Vec<Entry>>> {
