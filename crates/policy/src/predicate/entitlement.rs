@@ -1,11 +1,6 @@
 //! `column IN (SELECT key FROM domain.table WHERE …)`: membership in another
 //! table, which is read as the system and not as the principal.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "what the language does not name is refused"
-)]
-
 use arrow_schema::DataType;
 use sha2::{Digest, Sha256};
 use sqlparser::ast::{Expr, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor};
