@@ -319,6 +319,7 @@ fn same(outcome: &Outcome, copy: &Outcome) -> bool {
 fn normal(outcome: &Outcome) -> Outcome {
     match outcome {
         Outcome::Error(_) => Outcome::Error(String::new()),
+        Outcome::Internal(_) => Outcome::Internal(String::new()),
         outcome => outcome.clone(),
     }
 }
