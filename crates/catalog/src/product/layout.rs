@@ -78,7 +78,7 @@ impl Layout {
         let field = |place: &usize| {
             let field = columns.get(*place)?;
             let column = table.columns.get(*place);
-            let name = column.map_or(field.name(), |column| &column.physical_name);
+            let name = column.map_or_else(|| field.name(), |column| &column.physical_name);
             Some(Arc::new(field.clone().with_name(name)))
         };
         let (file, folder) = in_store.split_at(in_store.len() - partitions.len());

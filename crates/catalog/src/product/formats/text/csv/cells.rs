@@ -98,7 +98,8 @@ impl CellColumn {
         let schema = Arc::new(Schema::new(vec![Arc::clone(&self.field)]));
         let mut decoder = settings.decoder(&schema, None)?;
         let mut pieces: Vec<ArrayRef> = Vec::new();
-        let mut todo = vec![0..rows];
+        let all = 0..rows;
+        let mut todo = vec![all];
         while let Some(range) = todo.pop() {
             // A lost cell stands there as an empty one, which may parse.
             let values = if self.any_lost(&range) {

@@ -57,7 +57,8 @@ pub(super) fn cell_by_cell(records: &[Bytes], schema: &SchemaRef) -> Result<Deco
         .collect();
     let mut pieces: Vec<Vec<ArrayRef>> = vec![Vec::new(); columns.len()];
     let mut unparsed: Vec<Vec<bool>> = vec![vec![false; records.len()]; columns.len()];
-    let mut todo: Vec<Range<usize>> = vec![0..records.len()];
+    let all: Range<usize> = 0..records.len();
+    let mut todo = vec![all];
     while let Some(range) = todo.pop() {
         let part = records.get(range.clone()).unwrap_or_default();
         if let Some(batch) = decoded(part, schema)? {
