@@ -122,6 +122,10 @@ impl From<SchemaMismatch> for DataFusionError {
 }
 
 /// The error of an operator inside the seal, as the outside may see it.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "an error ends here: nothing of it goes on"
+)]
 pub(crate) fn redact(table: &TableId, error: DataFusionError) -> DataFusionError {
     if let DataFusionError::ResourcesExhausted(_) = error.find_root() {
         // Its text lists the operators of others.

@@ -339,7 +339,7 @@ pub(super) fn fits(mask: &Mask, of: Type) -> bool {
         Mask::ShowLast(_) | Mask::ShowFirst(_) | Mask::Alphanum => of == Type::Text,
         Mask::Token(_) | Mask::Hash => matches!(of, Type::Text | Type::Int32 | Type::Int64),
         Mask::Fixed(Value::Text(_)) => of == Type::Text,
-        Mask::Fixed(Value::Int(_)) => matches!(of, Type::Int32 | Type::Int64),
+        Mask::Fixed(Value::Int(_)) => matches!(of, Type::Int32 | Type::Int64 | Type::Decimal),
         Mask::Fixed(_) => false,
         Mask::Nullify => true,
     }
@@ -409,6 +409,9 @@ fn masked(raw: &Value, mask: &Mask, of: Type) -> Value {
                 })
                 .collect(),
         ),
+        (Mask::Fixed(Value::Int(value)), Value::Decimal(_)) => {
+            Value::Decimal(i128::from(*value) * 100)
+        }
         (Mask::Fixed(value), _) => value.clone(),
         (Mask::Nullify, _) => Value::Null,
         (mask, raw) => panic!("{mask} of {raw}"),

@@ -56,7 +56,7 @@ impl Reads for PlannedFiles {
         prefix: Option<&Path>,
         _offset: Option<&Path>,
     ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        failed(not_planned(prefix.unwrap_or(&Path::default())))
+        failed(not_planned(&prefix.cloned().unwrap_or_default()))
     }
 }
 

@@ -26,10 +26,10 @@ pub(super) fn cell_hidden() -> ScalarUDF {
 
 /// The argument of a call.
 pub(crate) fn argument_of(expr: &Expr) -> Option<&Expr> {
-    match expr {
-        Expr::ScalarFunction(call) if call.func.inner().is::<CellHidden>() => call.args.first(),
-        _ => None,
-    }
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    call.func.inner().is::<CellHidden>().then(|| call.args.first())?
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
