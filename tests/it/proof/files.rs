@@ -88,8 +88,9 @@ pub(super) fn mesh(world: &World) -> Mesh {
     Mesh { texts, data }
 }
 
-/// The authorised copies as a mesh of their own that hides nothing.
-pub(super) fn open_mesh(copies: &[(String, Copy)]) -> Mesh {
+/// The authorised copies as a mesh of their own that hides nothing, written as
+/// `like` is: what enters a scan depends on the format.
+pub(super) fn open_mesh(copies: &[(String, Copy)], like: &Mesh) -> Mesh {
     let mut domains: BTreeMap<&str, Vec<(&str, &Copy)>> = BTreeMap::new();
     for (name, copy) in copies {
         let (domain, table) = name.split_once('.').unwrap();
@@ -103,6 +104,10 @@ pub(super) fn open_mesh(copies: &[(String, Copy)]) -> Mesh {
         texts.insert(format!("{domain}/domain.yaml"), format!("apiVersion: weft/v1\nkind: Domain\nname: {domain}\nstorage:\n  - name: local\n    url: ./data/\nproducts: [\"*.odcs.yaml\"]\ngrants: grants.yaml\n"));
         texts.insert(format!("{domain}/grants.yaml"), format!("apiVersion: weft/v1\nkind: Grants\ndomain: {domain}\ngrants:\n  - name: all\n    to: [everyone]\n    on: \"*\"\n    columns: \"*\"\n"));
         for (name, copy) in tables {
+            let folder = format!("{domain}/data/{name}");
+            let model = like.data.iter().find(|data| data.folder == folder);
+            let (format, files) =
+                model.map_or((Format::Parquet, 1), |data| (data.format, data.files));
             let columns: Vec<_> = copy
                 .columns
                 .iter()
@@ -114,12 +119,12 @@ pub(super) fn open_mesh(copies: &[(String, Copy)]) -> Mesh {
                 .collect();
             texts.insert(
                 format!("{domain}/{name}.odcs.yaml"),
-                contract(domain, name, Format::Parquet, &columns),
+                contract(domain, name, format, &columns),
             );
             data.push(Data {
-                folder: format!("{domain}/data/{name}"),
-                format: Format::Parquet,
-                files: 1,
+                folder,
+                format,
+                files,
                 columns: copy.columns.clone(),
                 rows: copy.rows.clone(),
             });

@@ -53,8 +53,8 @@ pub(super) struct Stage {
     other: Governed,
     held_back: Governed,
     plain: Plain,
-    /// The copy, served with nothing hidden.
-    open: Option<Governed>,
+    /// The copy, served with nothing hidden, with push-down and without.
+    open: Vec<Governed>,
     copies: Vec<(String, Copy)>,
     _folders: [TempDir; 3],
 }
@@ -102,12 +102,13 @@ impl Stage {
             ..setting.clone()
         };
         let copies = scene.copies.clone();
-        files::open_mesh(&copies).write(folders[2].path());
-        let open = if copies.is_empty() {
-            None
-        } else {
-            Some(Governed::open(folders[2].path(), &setting).await)
-        };
+        files::open_mesh(&copies, &scene.one).write(folders[2].path());
+        let mut open = Vec::new();
+        if !copies.is_empty() {
+            for setting in [&setting, &held_back] {
+                open.push(Governed::open(folders[2].path(), setting).await);
+            }
+        }
         let stage = Self {
             one: Governed::open(folders[0].path(), &setting).await,
             other: Governed::open(folders[1].path(), &setting).await,
@@ -161,7 +162,7 @@ impl Stage {
             tally.lenient += 1;
             // Joins put the smaller side first, and an empty one ends them: the
             // same engine, with the same estimates, on the copy.
-            if let Some(open) = &self.open {
+            for open in &self.open {
                 cuts.push(open.run(sql).await);
             }
             for (partitions, batch_size) in [(1, 1), (1, 2), (2, 3), (1, 8192), (8, 1)] {
