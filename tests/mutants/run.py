@@ -129,8 +129,9 @@ def main():
         copy = pathlib.Path(folder) / "weft"
         ignored = shutil.ignore_patterns("target", ".git", "__pycache__")
         shutil.copytree(ROOT, copy, ignore=ignored)
-        # Dependencies are shared; the crates of the copy have a path of their own.
-        env = dict(os.environ, CARGO_TARGET_DIR=os.path.abspath(target), RUST_BACKTRACE="0")
+        # A folder of its own: what is built here must not pass for the sources'.
+        folder = os.path.join(os.path.abspath(target), "mutants")
+        env = dict(os.environ, CARGO_TARGET_DIR=folder, RUST_BACKTRACE="0")
         env.setdefault("WEFT_PROVE_SECONDS", "20")
         survivors = []
         for number, block in enumerate(chosen, 1):
