@@ -11,6 +11,7 @@
 mod catalog;
 mod dynamic_filter;
 mod entitlement;
+mod erase;
 mod leakproof;
 mod lower;
 mod partitions;

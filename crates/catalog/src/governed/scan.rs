@@ -350,6 +350,7 @@ impl ExecutionPlan for GovernedScanExec {
             Arc::clone(self.properties.eq_properties.schema()),
             table.clone(),
             Arc::clone(&self.markers),
+            Arc::clone(&self.open_columns),
             counter,
         )))
     }

@@ -12,6 +12,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 use weft_mesh::TableId;
 
+use super::erase::erase_under_nulls;
 use super::visible_rows::RowCounter;
 use crate::error::{SchemaMismatch, SourceError, redact};
 
@@ -28,6 +29,9 @@ pub(crate) struct SealedStream {
     table: TableId,
     /// For each column of `inner` behind those of `schema` whose marker it is.
     markers: Arc<[usize]>,
+    /// For each column of `schema`: clear on every visible row. In all others
+    /// policy may have made a cell NULL.
+    open_columns: Arc<[bool]>,
     counter: Option<RowCounter>,
     state: State,
 }
@@ -51,6 +55,7 @@ impl SealedStream {
         schema: SchemaRef,
         table: TableId,
         markers: Arc<[usize]>,
+        open_columns: Arc<[bool]>,
         counter: Option<RowCounter>,
     ) -> Self {
         Self {
@@ -58,6 +63,7 @@ impl SealedStream {
             schema,
             table,
             markers,
+            open_columns,
             counter,
             state: State::Running,
         }
@@ -89,14 +95,20 @@ impl SealedStream {
     /// Inner schemas differ in nullability and metadata; the row count is given
     /// because `count(*)` reads no column at all.
     fn stamp(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let columns = batch.columns().iter().take(self.schema.fields().len());
+        let columns = batch.columns().iter().zip(self.open_columns.iter());
+        let columns = columns.map(|(column, open)| {
+            if *open {
+                Ok(Arc::clone(column))
+            } else {
+                erase_under_nulls(column)
+            }
+        });
+        let columns = columns
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| redact(&self.table, e.into()))?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(
-            Arc::clone(&self.schema),
-            columns.cloned().collect(),
-            &options,
-        )
-        .map_err(|e| redact(&self.table, e.into()))
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.collect(), &options)
+            .map_err(|e| redact(&self.table, e.into()))
     }
 
     /// Of the first row that is refused the first column that makes it so.

@@ -1,5 +1,7 @@
 //! Entitlements, guardrails, purposes and `cell_hidden` in whole queries.
 
+use datafusion::arrow::{array::AsArray, datatypes::Int64Type};
+use futures::TryStreamExt;
 use weft_mesh::Purpose;
 
 use super::mesh::{Mesh, rows};
@@ -179,6 +181,27 @@ async fn cells_of_entitlements_grants_and_guardrails() {
     ] {
         assert_eq!(mesh.rows(sql).await.unwrap(), [expected], "{sql}");
     }
+}
+
+/// Order 3 is shown without its amount, which is 30.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_lies_under_a_hidden_cell() {
+    let mesh = mesh().await;
+    let sql = "SELECT id, amount FROM sales.orders ORDER BY id";
+    let query = mesh
+        .session()
+        .plan(sql)
+        .await
+        .unwrap()
+        .execute()
+        .await
+        .unwrap();
+    let batches: Vec<_> = query.try_collect().await.unwrap();
+    let amounts = batches.iter().flat_map(|batch| {
+        let column = batch.column(1).as_primitive::<Int64Type>().clone();
+        column.values().to_vec()
+    });
+    assert_eq!(amounts.collect::<Vec<_>>(), [10, 20, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
