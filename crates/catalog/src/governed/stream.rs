@@ -107,7 +107,7 @@ impl SealedStream {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| redact(&self.table, e.into()))?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.collect(), &options)
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|e| redact(&self.table, e.into()))
     }
 
