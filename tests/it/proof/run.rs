@@ -118,6 +118,10 @@ pub(super) struct Setting {
 pub(super) struct Plain(SessionContext);
 
 impl Plain {
+    pub(super) fn of(context: SessionContext) -> Self {
+        Self(context)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the reference has no policy")]
     pub(super) fn open(copies: &[(String, Copy)], partitions: usize, batch_size: usize) -> Self {
         let mut config = SessionConfig::new()
