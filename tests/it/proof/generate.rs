@@ -54,6 +54,9 @@ pub(super) fn world(rng: &mut Rng) -> World {
     for table in world.tables.clone() {
         let grants = if table.name == MEMBERS {
             usize::from(rng.percent(20))
+        } else if rng.percent(50) {
+            world.grants.push(simple(rng, &table));
+            0
         } else {
             rng.below(5)
         };
@@ -63,8 +66,9 @@ pub(super) fn world(rng: &mut Rng) -> World {
         }
     }
     // The first table is there in most cases.
-    if rng.percent(90) {
-        let table = world.tables[0].clone();
+    let table = world.tables[0].clone();
+    let has_one = |it: &Grant| (it.domain, it.table) == (table.domain, table.name);
+    if !world.grants.iter().any(has_one) && rng.percent(90) {
         let mut grant = grant(rng, &table, "sure".to_owned());
         grant.to = "user:eve";
         (grant.purpose, grant.expired) = (None, false);
@@ -124,7 +128,8 @@ fn table(rng: &mut Rng, domain: &'static str, name: &'static str, taste: Taste) 
             columns.push(Column { name, of, tags });
         }
     }
-    let rows = (0..rng.below(40))
+    let least = if rng.percent(10) { 0 } else { 8 };
+    let rows = (0..least + rng.below(32))
         .map(|number| {
             let row = row(rng, &columns, number, taste);
             damaged(rng, &columns, row, format)
@@ -194,7 +199,7 @@ fn row(rng: &mut Rng, columns: &[Column], number: usize, taste: Taste) -> Vec<Va
     columns
         .iter()
         .map(|column| match column.name {
-            "id" => Value::Int(number as i64),
+            "id" => Value::Int(1 + number as i64),
             name => value(rng, name, column.of, taste),
         })
         .collect()
@@ -206,7 +211,7 @@ fn value(rng: &mut Rng, name: &str, of: Type, taste: Taste) -> Value {
     }
     let text = |text: &str| Value::Text(text.to_owned());
     match of {
-        Type::Int32 | Type::Int64 if taste == Taste::Clean => Value::Int(1 + rng.below(30) as i64),
+        Type::Int32 | Type::Int64 if taste == Taste::Clean => Value::Int(1 + rng.below(12) as i64),
         Type::Decimal | Type::Float if taste == Taste::Clean => {
             let value = 1 + rng.below(400) as i64;
             if of == Type::Float {
@@ -214,6 +219,10 @@ fn value(rng: &mut Rng, name: &str, of: Type, taste: Taste) -> Value {
             } else {
                 Value::Decimal(value.into())
             }
+        }
+        // One that reads as a date, and one that reads as a number, in hex as well.
+        Type::Text if taste == Taste::Clean && name == "ssn" => {
+            text(&format!("2021-03-{}", 10 + rng.below(20)))
         }
         Type::Text if taste == Taste::Clean && name != "region" => {
             text(&(10 + rng.below(80)).to_string())
@@ -255,6 +264,33 @@ fn value(rng: &mut Rng, name: &str, of: Type, taste: Taste) -> Value {
             }
             _ => text(&rng.below(300).to_string()),
         },
+    }
+}
+
+/// Hides one share of the rows and little else: what is on top of a policy that
+/// does not hold comes to light.
+fn simple(rng: &mut Rng, table: &Table) -> Grant {
+    let end = table.rows.len() as i64;
+    let share = *rng.pick(&[0, 5, 50, 50, 85, 100]);
+    let first = 1 + (end * share + 99) / 100;
+    let rows = if rng.percent(60) {
+        Pred::Compare("id", Op::GtEq, Value::Int(first))
+    } else {
+        region(rng)
+    };
+    let columns = table.columns.iter().map(|column| column.name);
+    Grant {
+        name: format!("{}-simple", table.name),
+        to: *rng.pick(&["user:eve", "group:eu", "everyone"]),
+        domain: table.domain,
+        table: table.name,
+        columns: columns
+            .filter(|name| *name == "id" || rng.percent(92))
+            .collect(),
+        masks: vec![],
+        rows: Some(rows),
+        purpose: None,
+        expired: false,
     }
 }
 
@@ -517,7 +553,7 @@ fn trap(rng: &mut Rng, column: &Column, format: Format) -> Value {
     match column.of {
         Type::Bool => Value::Bool(rng.percent(50)),
         Type::Int32 => Value::Int(*rng.pick(&[0, i32::MIN.into(), -1, marked, marked])),
-        Type::Int64 => Value::Int(*rng.pick(&[0, i64::MIN, 7, marked, marked])),
+        Type::Int64 => Value::Int(*rng.pick(&[0, i64::MIN, 77, marked, marked])),
         Type::Decimal => {
             Value::Decimal(*rng.pick(&[0, -999_999_999_999, 100 * i128::from(marked)]))
         }

@@ -65,6 +65,8 @@ pub(super) struct Stage {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) queries: usize,
+    /// Of queries about names, compared with other hidden data.
+    pub(super) names: usize,
     /// That return rows on the copy.
     pub(super) answered: usize,
     /// Decided by another cut of the copy.
@@ -88,6 +90,7 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn add(&mut self, other: Self) {
         self.queries += other.queries;
+        self.names += other.names;
         self.answered += other.answered;
         self.lenient += other.lenient;
         self.copy += other.copy;
@@ -104,11 +107,12 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} queries of which {} have an answer; compared: {} with the copy, {} with other hidden data, {} plans, {} without push-down, {} verified; {} decided by another cut; {} of {} fail on a view",
+            "{} queries of which {} have an answer; compared: {} with the copy, {} and {} of names with other hidden data, {} plans, {} without push-down, {} verified; {} decided by another cut; {} of {} fail on a view",
             self.queries,
             self.answered,
             self.copy,
             self.other,
+            self.names,
             self.plans,
             self.held_back,
             self.verified,
@@ -214,7 +218,8 @@ impl Stage {
             held_back = Some(self.held_back.run(sql).await);
         }
         let mut cuts = vec![copy.clone()];
-        let agree = |outcome: &Outcome| outcome.is_error() == copy.is_error();
+        let agree =
+            |outcome: &Outcome| std::mem::discriminant(outcome) == std::mem::discriminant(&copy);
         if ![&one, &other].into_iter().chain(&held_back).all(agree) {
             tally.lenient += 1;
             cuts.extend(self.other_cuts(sql).await);
@@ -243,7 +248,7 @@ impl Stage {
         }
         tally.held_back += usize::from(held_back.is_some());
         tally.other += 1;
-        if one.is_error() == other.is_error() && normal(&one) != normal(&other) {
+        if is_rows(&one) && is_rows(&other) && one != other {
             return Err(format!(
                 "two hidden data, two answers:\n  {one:?}\n  {other:?}"
             ));
@@ -286,9 +291,7 @@ impl Stage {
         }
         self.tells_nothing(sql, &one)?;
         Ok(Tally {
-            queries: 1,
-            answered: usize::from(!one.is_error()),
-            other: 1,
+            names: 1,
             ..Tally::default()
         })
     }
@@ -388,7 +391,9 @@ fn is_rows(outcome: &Outcome) -> bool {
 fn same(outcome: &Outcome, copy: &Outcome) -> bool {
     match (outcome, copy) {
         (Outcome::Rows(_, one), Outcome::Rows(_, other)) => one == other,
-        (Outcome::Error(_), Outcome::Error(_)) => true,
+        (Outcome::Error(_), Outcome::Error(_)) | (Outcome::Internal(_), Outcome::Internal(_)) => {
+            true
+        }
         _ => false,
     }
 }

@@ -24,13 +24,14 @@ use super::model::{GROUP, REGION, USER};
 pub(super) enum Outcome {
     Rows(Vec<String>, Vec<String>),
     Error(String),
-    /// A fault of ours: never right.
+    /// A fault of ours, and right only where the copy finds it as well: a seal
+    /// that is refused is one.
     Internal(String),
 }
 
 impl Outcome {
     pub(super) fn is_error(&self) -> bool {
-        matches!(self, Self::Error(_))
+        matches!(self, Self::Error(_) | Self::Internal(_))
     }
 }
 
@@ -178,7 +179,15 @@ impl Plain {
         let ran: datafusion::error::Result<(Vec<String>, Vec<RecordBatch>)> = run.await;
         match ran {
             Ok((names, batches)) => Outcome::Rows(names, rows(&batches)),
-            Err(error) => Outcome::Error(error.to_string()),
+            Err(error) => {
+                let text = error.to_string();
+                // A fault of the engine's own, with or without a seal.
+                if text.starts_with("Internal error") {
+                    Outcome::Internal(text)
+                } else {
+                    Outcome::Error(text)
+                }
+            }
         }
     }
 }

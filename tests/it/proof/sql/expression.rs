@@ -34,6 +34,31 @@ impl Scope<'_, '_> {
         Node::word(Text, found.unwrap_or_else(|| "'12'".to_owned()))
     }
 
+    /// That reads as a number in most worlds.
+    fn digits(&mut self) -> Node {
+        self.named("note", "'12'")
+    }
+
+    /// That reads as a date in most worlds.
+    fn day(&mut self) -> Node {
+        self.named("ssn", "'2021-03-04'")
+    }
+
+    fn named(&mut self, name: &str, default: &str) -> Node {
+        let sources = self.sources.iter();
+        let of = sources.filter(|it| {
+            it.columns
+                .iter()
+                .any(|(it, of)| it == name && *of == Type::Text)
+        });
+        let all: Vec<_> = of.map(|it| format!("{}.{name}", it.alias)).collect();
+        if self.rng.percent(6) {
+            return self.words();
+        }
+        let found = (!all.is_empty()).then(|| self.rng.pick(&all).clone());
+        Node::word(Text, found.unwrap_or_else(|| default.to_owned()))
+    }
+
     /// Of a type that not every table has; else an integer.
     fn special(&mut self, of: Type, template: &str) -> Node {
         let nested = self.nested;
@@ -48,8 +73,8 @@ impl Scope<'_, '_> {
         let constant = (1 + self.rng.below(9)).to_string();
         match self.rng.below(40) {
             0 | 1 => new("100 / @", vec![self.int()]),
-            2 => new("CAST(@ AS INT)", vec![self.words()]),
-            3 => new("CAST(@ AS BIGINT)", vec![self.text(depth.min(1))]),
+            2 => new("CAST(@ AS INT)", vec![self.digits()]),
+            3 => new("CAST(@ AS BIGINT)", vec![self.digits()]),
             4 => new("CAST(@ AS SMALLINT)", vec![self.int()]),
             5 => new("-@", vec![self.int()]),
             6 => new("abs(@)", vec![self.int()]),
@@ -81,7 +106,7 @@ impl Scope<'_, '_> {
             17 => self.special(Type::Date, "date_part('month', @)"),
             18 => self.special(Type::Timestamp, "date_part('hour', @)"),
             19 => new("factorial(@)", vec![self.int()]),
-            20 => new(&format!("1 / (@ - {constant})"), vec![self.int()]),
+            20 => new(&format!("1 / (@ - {constant}7)"), vec![self.int()]),
             21 => new(
                 "coalesce(1 / nullif(@, 0), 1 / @)",
                 vec![self.int(), self.int()],
@@ -98,7 +123,7 @@ impl Scope<'_, '_> {
             31 => self.special(Type::Bool, "CAST(@ AS INT)"),
             32 => new("arrow_cast(@, 'Int16')", vec![self.int()]),
             33 => new("gcd(@, @)", vec![self.int(), self.int()]),
-            34 => new("CAST(split_part(@, ',', 1) AS INT)", vec![self.words()]),
+            34 => new("CAST(split_part(@, ',', 1) AS INT)", vec![self.digits()]),
             35 => new("ascii(@)", vec![self.words()]),
             _ => self.int(),
         }
@@ -117,7 +142,7 @@ impl Scope<'_, '_> {
                 vec![self.words(), self.words()],
             ),
             6 => new("substr(@, 2)", vec![self.words()]),
-            7 => new("encode(decode(@, 'hex'), 'hex')", vec![self.words()]),
+            7 => new("encode(decode(@, 'hex'), 'hex')", vec![self.digits()]),
             8 => new("left(@, 2)", vec![self.words()]),
             9 => new("reverse(@)", vec![self.words()]),
             10 => new("coalesce(@, @)", vec![self.words(), self.words()]),
@@ -125,8 +150,8 @@ impl Scope<'_, '_> {
                 "CASE WHEN @ THEN @ ELSE 'no' END",
                 vec![self.boolean(depth - 1), self.text(depth - 1)],
             ),
-            12 => new("CAST(CAST(@ AS DATE) AS VARCHAR)", vec![self.words()]),
-            13 => new("to_char(to_timestamp(@), '%Y')", vec![self.words()]),
+            12 => new("CAST(CAST(@ AS DATE) AS VARCHAR)", vec![self.day()]),
+            13 => new("to_char(CAST(@ AS TIMESTAMP), '%Y')", vec![self.day()]),
             14 if self.nested => {
                 let found = self.pick_column(|of| of == Type::Doc);
                 match found {
@@ -150,8 +175,8 @@ impl Scope<'_, '_> {
             4 => new("@ IS NOT NULL", vec![self.column()]),
             5 => new("@ LIKE '1%'", vec![self.text(less)]),
             6 => new("@ ~ @", vec![self.words(), self.words()]),
-            7 => new("to_date(@) IS NOT NULL", vec![self.words()]),
-            8 => new("CAST(@ AS DATE) IS NULL", vec![self.words()]),
+            7 => new("to_date(@) IS NOT NULL", vec![self.day()]),
+            8 => new("CAST(@ AS DATE) IS NULL", vec![self.day()]),
             9 => new("@ IN ('EU', '12', 'secret-1')", vec![self.words()]),
             10 => new("@ BETWEEN 2 AND 20", vec![self.number(0)]),
             11 if depth > 0 => new("NOT (@)", vec![self.boolean(less)]),
@@ -178,18 +203,15 @@ impl Scope<'_, '_> {
                 let rows = self.subselect("max(@)", true);
                 new("@ > (@)", vec![self.number(0), rows])
             }
-            20 => new("1 / (@ - 7) = 1", vec![self.int()]),
-            21 => new(
-                "to_timestamp(@) > to_timestamp('2020-01-01')",
-                vec![self.words()],
-            ),
+            20 => new("1 / (@ - 77) = 1", vec![self.int()]),
+            21 => new("CAST(@ AS TIMESTAMP) > '2020-01-01'", vec![self.day()]),
             22 => new("regexp_like(@, @)", vec![self.words(), self.words()]),
             23 => new("factorial(@) > 1", vec![self.int()]),
-            24 => new("decode(@, 'hex') IS NOT NULL", vec![self.words()]),
+            24 => new("decode(@, 'hex') IS NOT NULL", vec![self.digits()]),
             25 => new("make_date(2020, @, 1) IS NOT NULL", vec![self.int()]),
             26 => new("@ IS DISTINCT FROM @", vec![self.number(0), self.number(0)]),
             27 => new("@ ~ '^[0-9]+$'", vec![self.words()]),
-            28 => new("CAST(@ AS BOOLEAN)", vec![self.words()]),
+            28 => new("CAST(@ AS SMALLINT) < 50", vec![self.digits()]),
             29 => match self.pick_column(|of| of == Type::Bool) {
                 Some(column) => Node::word(Bool, column),
                 None => new("@ > 4", vec![self.int()]),
@@ -202,7 +224,7 @@ impl Scope<'_, '_> {
                 Some(column) => Node::new(
                     Bool,
                     &format!("{column} > CAST(@ AS TIMESTAMP)"),
-                    [self.words()],
+                    [self.day()],
                 ),
                 None => new("@ = 4", vec![self.int()]),
             },
