@@ -55,7 +55,7 @@ impl Scope<'_, '_> {
         self.nested = !limit && self.rng.percent(70);
         let from = self.from();
         let mut wheres = Vec::new();
-        for _ in 0..self.rng.below(3) {
+        for _ in 0..*self.rng.pick(&[0, 1, 1, 2, 2, 3]) {
             wheres.push(self.boolean(2));
         }
         let mut distinct = "";
