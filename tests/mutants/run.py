@@ -65,22 +65,26 @@ def plant(block, copy):
     return lambda: path.write_text(text)
 
 
-def build(copy, env):
-    """Builds all tests; their paths by name, or None with the compiler's errors."""
+def build(binary, copy, env):
+    """Builds a test binary; its path, or None with the compiler's errors."""
     cargo = os.environ.get("CARGO", "cargo")
-    command = [cargo, "test", "--workspace", "--locked", "--no-run", "--message-format=json"]
+    # What is built for the workspace shares its dependencies with `make test`;
+    # policy alone is so small that it is built by itself.
+    chosen = {"it": ["--workspace", "--test", "it"], "weft_policy": ["-p", "weft-policy", "--lib"]}
+    command = [cargo, "test", "--locked", "--no-run", "--message-format=json"]
+    command += chosen.get(binary, ["--workspace", "--lib"])
     run = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True)
-    binaries, errors = {}, []
+    path, errors = None, []
     for line in run.stdout.splitlines():
         message = json.loads(line)
         if message.get("reason") == "compiler-artifact" and message.get("executable"):
-            if message["profile"]["test"]:
-                binaries[message["target"]["name"]] = message["executable"]
+            if message["profile"]["test"] and message["target"]["name"] == binary:
+                path = message["executable"]
         elif message.get("reason") == "compiler-message" and message["message"]["level"] == "error":
             errors.append(message["message"]["rendered"])
     if run.returncode != 0:
         return None, "\n".join(errors) or run.stderr
-    return binaries, ""
+    return path, f"there is no test binary `{binary}`"
 
 
 def failed_test(binary, filters, copy, env):
@@ -102,13 +106,11 @@ def failed_test(binary, filters, copy, env):
 
 def judge(block, copy, env):
     """What killed the mutant, or None."""
-    binaries, errors = build(copy, env)
-    if binaries is None:
-        fail(f"mutant `{block['mutant']}` does not compile:\n{errors}")
     for binary, *filters in block["kill"]:
-        if binary not in binaries:
-            fail(f"mutant `{block['mutant']}`: there is no test binary `{binary}`")
-        found = failed_test(binaries[binary], filters, copy, env)
+        path, errors = build(binary, copy, env)
+        if path is None:
+            fail(f"mutant `{block['mutant']}` cannot be judged:\n{errors}")
+        found = failed_test(path, filters, copy, env)
         if found:
             return f"{binary} {found}"
     return None
@@ -127,8 +129,9 @@ def main():
         copy = pathlib.Path(folder) / "weft"
         ignored = shutil.ignore_patterns("target", ".git", "__pycache__")
         shutil.copytree(ROOT, copy, ignore=ignored)
-        # Dependencies are shared; the crates of the copy have a path of their own.
-        env = dict(os.environ, CARGO_TARGET_DIR=os.path.abspath(target), RUST_BACKTRACE="0")
+        # A folder of its own: what is built here must not pass for the sources'.
+        folder = os.path.join(os.path.abspath(target), "mutants")
+        env = dict(os.environ, CARGO_TARGET_DIR=folder, RUST_BACKTRACE="0")
         env.setdefault("WEFT_PROVE_SECONDS", "20")
         survivors = []
         for number, block in enumerate(chosen, 1):

@@ -312,6 +312,27 @@ fn pair(text: &str, number: &str) -> Fields {
 const REGIONS: &str = "region,rank\nEU,1\nUS,2\nZZ,3\n";
 const PEOPLE: &str = "name,salary\nsecret-bob,1000\n0007,0\n";
 
+/// A table in folders, of which `eu` sees one file of one kind; how much lies
+/// beside it differs.
+fn shards(mesh: &MeshDir, share: Share) {
+    let file = |kind: &str, name: &str, text: &str| {
+        mesh.write(
+            &format!("domains/sales/data/shards/kind={kind}/{name}.csv"),
+            text,
+        );
+    };
+    file("EU", "0", "n,tenant\n1,acme\n2,acme\n");
+    let rows = "0,secret-tenant\n".repeat(usize::try_from(share.hidden() * 20).unwrap());
+    let kinds = ["EU", "US", "ZZ"];
+    for n in 0..share as usize {
+        file(
+            kinds[n % 3],
+            &format!("hidden-{n}"),
+            &format!("n,tenant\n{rows}"),
+        );
+    }
+}
+
 /// The manifests and files of one mesh: `eu` is the attacker, `us` another one.
 pub(super) fn mesh(format: Format, share: Share) -> MeshDir {
     let columns = Columns { format };
@@ -342,6 +363,11 @@ pub(super) fn mesh(format: Format, share: Share) -> MeshDir {
   to: [user:eu, user:us]
   on: regions
   columns: [region, rank]
+- name: shards
+  to: [user:eu]
+  on: shards
+  columns: [n, kind]
+  rows: \"tenant = 'acme'\"
 ",
         share.policy()
     );
@@ -358,17 +384,29 @@ pub(super) fn mesh(format: Format, share: Share) -> MeshDir {
         "- {name: region, physicalType: VARCHAR}\n- {name: rank, physicalType: BIGINT}\n",
     );
     let people = "- {name: name, physicalType: VARCHAR}\n- {name: salary, physicalType: BIGINT}\n";
+    let shards_contract = contract(
+        "shards",
+        "csv",
+        "./data/shards/**/*.csv",
+        "- {name: n, physicalType: BIGINT}\n- {name: tenant, physicalType: VARCHAR}\n\
+         - {name: kind, physicalType: VARCHAR, partitioned: true, partitionKeyPosition: 1}\n",
+    );
     let secrets = contract("secrets", "csv", "./data/secrets.csv", people);
     let people = contract("people", "csv", "./data/people.csv", people);
     let mesh = MeshDir::new("acme")
         .user("eu", "pw-eu", &[], &[])
         .user("us", "pw-us", &[], &[])
         .user("nobody", "pw-nobody", &[], &[])
-        .domain("sales", &grants, &[&orders, &regions, &secrets])
+        .domain(
+            "sales",
+            &grants,
+            &[&orders, &regions, &shards_contract, &secrets],
+        )
         .domain("hr", "", &[&people]);
     mesh.write("domains/sales/data/regions.csv", REGIONS);
     mesh.write("domains/sales/data/secrets.csv", PEOPLE);
     mesh.write("domains/hr/data/people.csv", PEOPLE);
+    shards(&mesh, share);
     write(&mesh.data("sales"), &columns, &rows(share, share as i64));
     mesh
 }

@@ -90,19 +90,13 @@ pub(super) fn mesh(world: &World) -> Mesh {
     Mesh { texts, data }
 }
 
-/// The authorised copies as a mesh of their own that hides nothing, in the
-/// formats of the tables in `mesh`: plans differ with them.
-pub(super) fn open_mesh(copies: &[(String, Copy)], mesh: &Mesh) -> Mesh {
-    let mut domains: BTreeMap<&str, Vec<(&str, &Copy, Format)>> = BTreeMap::new();
+/// The authorised copies as a mesh of their own that hides nothing, written as
+/// `like` is: what enters a scan depends on the format.
+pub(super) fn open_mesh(copies: &[(String, Copy)], like: &Mesh) -> Mesh {
+    let mut domains: BTreeMap<&str, Vec<(&str, &Copy)>> = BTreeMap::new();
     for (name, copy) in copies {
         let (domain, table) = name.split_once('.').unwrap();
-        let folder = format!("{domain}/data/{table}");
-        let format = mesh.data.iter().find(|data| data.folder == folder);
-        let format = format.map_or(Format::Parquet, |data| data.format);
-        domains
-            .entry(domain)
-            .or_default()
-            .push((table, copy, format));
+        domains.entry(domain).or_default().push((table, copy));
     }
     let mut texts = BTreeMap::new();
     let mut mesh = "apiVersion: weft/v1\nkind: Mesh\nname: acme\ndomains:\n".to_owned();
@@ -111,7 +105,11 @@ pub(super) fn open_mesh(copies: &[(String, Copy)], mesh: &Mesh) -> Mesh {
         let _ = writeln!(mesh, "  - {domain}/domain.yaml");
         texts.insert(format!("{domain}/domain.yaml"), format!("apiVersion: weft/v1\nkind: Domain\nname: {domain}\nstorage:\n  - name: local\n    url: ./data/\nproducts: [\"*.odcs.yaml\"]\ngrants: grants.yaml\n"));
         texts.insert(format!("{domain}/grants.yaml"), format!("apiVersion: weft/v1\nkind: Grants\ndomain: {domain}\ngrants:\n  - name: all\n    to: [everyone]\n    on: \"*\"\n    columns: \"*\"\n"));
-        for (name, copy, format) in &tables {
+        for (name, copy) in tables {
+            let folder = format!("{domain}/data/{name}");
+            let model = like.data.iter().find(|data| data.folder == folder);
+            let (format, files) =
+                model.map_or((Format::Parquet, 1), |data| (data.format, data.files));
             let columns: Vec<_> = copy
                 .columns
                 .iter()
@@ -123,12 +121,12 @@ pub(super) fn open_mesh(copies: &[(String, Copy)], mesh: &Mesh) -> Mesh {
                 .collect();
             texts.insert(
                 format!("{domain}/{name}.odcs.yaml"),
-                contract(domain, name, *format, &columns),
+                contract(domain, name, format, &columns),
             );
             data.push(Data {
-                folder: format!("{domain}/data/{name}"),
-                format: *format,
-                files: 1,
+                folder,
+                format,
+                files,
                 columns: copy.columns.clone(),
                 rows: copy.rows.clone(),
             });

@@ -313,7 +313,7 @@ fn grant(rng: &mut Rng, table: &Table, name: String) -> Grant {
     }
     Grant {
         name,
-        to: *rng.pick(&[
+        to: rng.word(&[
             "user:eve", "group:eu", "everyone", "user:eve", "group:eu", "user:bob", "group:us",
         ]),
         domain: table.domain,
@@ -361,7 +361,7 @@ fn guardrail(rng: &mut Rng, world: &World, name: String) -> Guardrail {
             Effect::Rows(pred(rng, &of, 1)),
         ),
         2 => (
-            On::Tag(*rng.pick(&["pii", "money"])),
+            On::Tag(rng.word(&["pii", "money"])),
             Effect::Mask(any_mask(rng)),
         ),
         3 => (
@@ -414,9 +414,9 @@ fn pred(rng: &mut Rng, table: &Table, depth: usize) -> Pred {
         let found = match rng.below(10) {
             0 | 1 if has("region") => region(rng),
             2 if has("id") => Pred::Member("id", "d0"),
-            3 => Pred::InGroup(*rng.pick(&["eu", "us"])),
-            4 => Pred::Purpose(*rng.pick(&PURPOSES)),
-            5 if column.of == Type::Text => Pred::Attr(column.name, *rng.pick(&["region", "none"])),
+            3 => Pred::InGroup(rng.word(&["eu", "us"])),
+            4 => Pred::Purpose(rng.word(&PURPOSES)),
+            5 if column.of == Type::Text => Pred::Attr(column.name, rng.word(&["region", "none"])),
             6 => Pred::IsNull(column.name, rng.percent(50)),
             7 => {
                 let inner = comparison(rng, column);

@@ -9,6 +9,7 @@
 //! `make test` runs it for a minute with a fresh seed, `make prove SECONDS=n
 //! SEED=s` for as long as one likes.
 
+mod below;
 mod files;
 mod generate;
 mod interpreter;

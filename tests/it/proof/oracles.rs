@@ -55,8 +55,8 @@ pub(super) struct Stage {
     other: Governed,
     held_back: Governed,
     plain: Plain,
-    /// The copy, served with nothing hidden, with and without push-down.
-    open: Option<[Governed; 2]>,
+    /// The copy, served with nothing hidden, with push-down and without.
+    open: Vec<Governed>,
     copies: Vec<(String, Copy)>,
     _folders: [TempDir; 3],
 }
@@ -161,12 +161,12 @@ impl Stage {
         };
         let copies = scene.copies.clone();
         files::open_mesh(&copies, &scene.one).write(folders[2].path());
-        let open = if copies.is_empty() {
-            None
-        } else {
-            let open = Governed::open(folders[2].path(), &setting).await;
-            Some([open, Governed::open(folders[2].path(), &held_back).await])
-        };
+        let mut open = Vec::new();
+        if !copies.is_empty() {
+            for setting in [&setting, &held_back] {
+                open.push(Governed::open(folders[2].path(), setting).await);
+            }
+        }
         let stage = Self {
             one: Governed::open(folders[0].path(), &setting).await,
             other: Governed::open(folders[1].path(), &setting).await,
@@ -189,7 +189,7 @@ impl Stage {
     fn served(&self) -> impl Iterator<Item = &Governed> {
         [&self.one, &self.other, &self.held_back]
             .into_iter()
-            .chain(self.open.iter().flatten())
+            .chain(&self.open)
     }
 
     /// The tables that a query can see.
@@ -267,7 +267,7 @@ impl Stage {
     async fn other_cuts(&self, sql: &str) -> Vec<Outcome> {
         let mut cuts = Vec::new();
         // The same engine, with the same estimates.
-        for open in self.open.iter().flatten() {
+        for open in &self.open {
             cuts.push(open.run(sql).await);
         }
         for (partitions, batch_size) in [(1, 1), (1, 2), (2, 3), (1, 8192), (8, 1)] {

@@ -95,7 +95,7 @@ impl std::hash::Hash for Peek {
 }
 
 impl Peek {
-    fn new(way: Way) -> (ScalarUDF, Seen) {
+    fn detector(way: Way) -> (ScalarUDF, Seen) {
         let seen = Seen::default();
         let volatility = match way {
             Way::Volatile => Volatility::Volatile,
@@ -148,7 +148,7 @@ fn context(way: Way, partitions: usize, batch_size: usize) -> (SessionContext, S
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema("acme", "d0");
     let context = SessionContext::new_with_config(config);
-    let (function, seen) = Peek::new(way);
+    let (function, seen) = Peek::detector(way);
     context.register_udf(function);
     (context, seen)
 }

@@ -29,4 +29,8 @@ impl Rng {
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
+
+    pub(super) fn word(&mut self, from: &[&'static str]) -> &'static str {
+        self.pick::<&str>(from)
+    }
 }

@@ -15,9 +15,9 @@ use weft_engine::{Engine, EngineConfig, SessionOptions};
 use weft_mesh::Purpose;
 use weft_policy::{Principal, PrincipalId};
 
-use super::files;
 use super::interpreter::Copy;
 use super::model::{GROUP, REGION, USER};
+use super::{below, files};
 
 /// Column names and rows, sorted; or an error.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +91,9 @@ impl Governed {
         };
         match run.await {
             Ok((schema, batches)) => {
+                if let Some(found) = below::nulls(&batches) {
+                    return Outcome::Internal(format!("below a NULL stands {found}"));
+                }
                 let names = schema
                     .fields()
                     .iter()

@@ -12,6 +12,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 use weft_mesh::TableId;
 
+use super::below_nulls::emptied;
 use super::visible_rows::RowCounter;
 use crate::error::{SchemaMismatch, SourceError, redact};
 
@@ -28,6 +29,8 @@ pub(crate) struct SealedStream {
     table: TableId,
     /// For each column of `inner` behind those of `schema` whose marker it is.
     markers: Arc<[usize]>,
+    /// Whether every cell of the table is visible.
+    hides_nothing: bool,
     counter: Option<RowCounter>,
     state: State,
 }
@@ -51,6 +54,7 @@ impl SealedStream {
         schema: SchemaRef,
         table: TableId,
         markers: Arc<[usize]>,
+        hides_nothing: bool,
         counter: Option<RowCounter>,
     ) -> Self {
         Self {
@@ -58,6 +62,7 @@ impl SealedStream {
             schema,
             table,
             markers,
+            hides_nothing,
             counter,
             state: State::Running,
         }
@@ -90,13 +95,20 @@ impl SealedStream {
     /// because `count(*)` reads no column at all.
     fn stamp(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = batch.columns().iter().take(self.schema.fields().len());
+        let columns = columns.map(|column| {
+            if self.hides_nothing {
+                Ok(Arc::clone(column))
+            } else {
+                emptied(column)
+            }
+        });
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(
-            Arc::clone(&self.schema),
-            columns.cloned().collect(),
-            &options,
-        )
-        .map_err(|e| redact(&self.table, e.into()))
+        columns
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .and_then(|columns| {
+                RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            })
+            .map_err(|e| redact(&self.table, e.into()))
     }
 
     /// Of the first row that is refused the first column that makes it so.

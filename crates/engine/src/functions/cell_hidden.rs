@@ -29,7 +29,10 @@ pub(crate) fn argument_of(expr: &Expr) -> Option<&Expr> {
     let Expr::ScalarFunction(call) = expr else {
         return None;
     };
-    call.func.inner().is::<CellHidden>().then(|| call.args.first())?
+    call.func
+        .inner()
+        .is::<CellHidden>()
+        .then(|| call.args.first())?
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
