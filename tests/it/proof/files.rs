@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    ListArray, RecordBatch, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
 };
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{
+    DataType, Field, Fields, Int64Type, Schema, SchemaRef, TimeUnit,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
@@ -197,6 +199,7 @@ fn guardrails(world: &World) -> String {
             On::Tag(tag) => format!("tags: [{tag}]"),
             On::Column(column) => format!("column: {column}"),
             On::Table(domain, table) => format!("tables: [{domain}.{table}]"),
+            On::Domain(domain, column) => format!("domains: [{domain}]\n      column: {column}"),
         };
         let _ = writeln!(out, "  - name: {name}\n    on:\n      {on}");
         if let Some(except) = except {
@@ -213,12 +216,9 @@ fn guardrails(world: &World) -> String {
 }
 
 fn contract(domain: &str, name: &str, format: Format, columns: &[Column]) -> String {
-    let (format, end) = match format {
-        Format::Parquet => ("parquet", "parquet"),
-        Format::Csv => ("csv", "csv"),
-    };
+    let format = format.name();
     let mut out = format!(
-        "apiVersion: v3.1.0\nkind: DataContract\nid: {domain}-{name}\nname: {name}\nversion: 1.0.0\nstatus: active\ndomain: {domain}\nservers:\n  - server: dev\n    type: local\n    path: ./data/{name}/*.{end}\n    format: {format}\nschema:\n  - name: {name}\n    logicalType: object\n    properties:\n"
+        "apiVersion: v3.1.0\nkind: DataContract\nid: {domain}-{name}\nname: {name}\nversion: 1.0.0\nstatus: active\ndomain: {domain}\nservers:\n  - server: dev\n    type: local\n    path: ./data/{name}/*.{format}\n    format: {format}\nschema:\n  - name: {name}\n    logicalType: object\n    properties:\n"
     );
     for column in columns {
         let _ = writeln!(
@@ -233,6 +233,13 @@ fn contract(domain: &str, name: &str, format: Format, columns: &[Column]) -> Str
         if !column.tags.is_empty() {
             let _ = writeln!(out, "        tags: [{}]", column.tags.join(", "));
         }
+        out.push_str(match column.of {
+            Type::Doc => {
+                "        properties:\n          - {name: a, logicalType: string}\n          - {name: b, logicalType: integer}\n"
+            }
+            Type::Tags => "        items: {logicalType: integer}\n",
+            _ => "",
+        });
     }
     out
 }
@@ -270,6 +277,17 @@ impl Data {
                         text.push_str(&(cells.join(",") + "\n"));
                     }
                     fs::write(folder.join(format!("{number}.csv")), text).unwrap();
+                }
+                Format::Json => {
+                    let mut text = String::new();
+                    for row in rows {
+                        let cells = self.columns.iter().zip(row);
+                        let object: serde_json::Map<_, _> = cells
+                            .map(|((name, _), value)| ((*name).to_owned(), value.json()))
+                            .collect();
+                        text.push_str(&(serde_json::Value::from(object).to_string() + "\n"));
+                    }
+                    fs::write(folder.join(format!("{number}.json")), text).unwrap();
                 }
             }
         }
@@ -341,12 +359,53 @@ pub(super) fn batch(
                 }))
                 .with_timezone("UTC"),
             ),
+            Type::Float => Arc::new(Float64Array::from_iter(cells().map(|value| {
+                if let Value::Float(quarters) = value {
+                    Some(*quarters as f64 / 4.0)
+                } else {
+                    None
+                }
+            }))),
+            Type::Doc => {
+                let doc = |value: &Value| {
+                    if let Value::Doc(a, b) = value {
+                        Some((a.clone(), *b))
+                    } else {
+                        None
+                    }
+                };
+                let a = cells().map(|value| doc(value).and_then(|(a, _)| a));
+                let b = cells().map(|value| doc(value).and_then(|(_, b)| b));
+                let parts: Vec<ArrayRef> = vec![
+                    Arc::new(StringArray::from_iter(a)),
+                    Arc::new(Int64Array::from_iter(b)),
+                ];
+                let known = cells().map(|value| doc(value).is_some()).collect();
+                Arc::new(StructArray::new(doc_fields(), parts, Some(known)))
+            }
+            Type::Tags => Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(
+                cells().map(|value| {
+                    if let Value::Tags(tags) = value {
+                        Some(tags.iter().map(|tag| Some(*tag)))
+                    } else {
+                        None
+                    }
+                }),
+            )),
             Type::Text if views => Arc::new(StringViewArray::from_iter(cells().map(text))),
             Type::Text => Arc::new(StringArray::from_iter(cells().map(text))),
         };
         array
     });
     RecordBatch::try_new(schema, arrays.collect()).unwrap()
+}
+
+fn doc_fields() -> Fields {
+    vec![
+        Field::new("a", DataType::Utf8, true),
+        Field::new("b", DataType::Int64, true),
+    ]
+    .into()
 }
 
 fn schema(columns: &[(&'static str, Type)], views: bool) -> SchemaRef {
@@ -358,6 +417,9 @@ fn schema(columns: &[(&'static str, Type)], views: bool) -> SchemaRef {
             Type::Decimal => DataType::Decimal128(12, 2),
             Type::Date => DataType::Date32,
             Type::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Type::Float => DataType::Float64,
+            Type::Doc => DataType::Struct(doc_fields()),
+            Type::Tags => DataType::List(Arc::new(Field::new("item", DataType::Int64, true))),
             Type::Text if views => DataType::Utf8View,
             Type::Text => DataType::Utf8,
         };

@@ -26,8 +26,31 @@ pub(super) struct Copy {
 /// What a grant shows of a cell; `None` is all of it.
 type Shown = Option<Mask>;
 
+/// How a table is seen.
+pub(super) struct Lens<'a> {
+    world: &'a World,
+    table: &'a Table,
+    grants: Vec<&'a Grant>,
+    rails: Vec<&'a Guardrail>,
+    columns: Vec<&'a Column>,
+    shown: Vec<(&'static str, Type)>,
+}
+
 /// What is visible of a table; `None` where it does not exist.
 pub(super) fn authorised(world: &World, table: &Table) -> Option<Copy> {
+    let lens = lens(world, table)?;
+    let seen: Vec<_> = table.rows.iter().filter_map(|row| lens.row(row)).collect();
+    let part = |cells: &Vec<(Value, bool)>| cells.iter().map(|(_, hidden)| *hidden).collect();
+    let value = |cells: &Vec<(Value, bool)>| cells.iter().map(|(it, _)| it.clone()).collect();
+    Some(Copy {
+        rows: seen.iter().map(value).collect(),
+        hidden: seen.iter().map(part).collect(),
+        columns: lens.shown,
+    })
+}
+
+/// How a table is seen; `None` where it does not exist.
+pub(super) fn lens<'a>(world: &'a World, table: &'a Table) -> Option<Lens<'a>> {
     let grants: Vec<&Grant> = world
         .grants
         .iter()
@@ -55,17 +78,62 @@ pub(super) fn authorised(world: &World, table: &Table) -> Option<Copy> {
     if columns.is_empty() {
         return None;
     }
-    let mut copy = Copy {
-        columns: columns
-            .iter()
-            .map(|it| (it.name, shown_type(&grants, &rails, table, it, world)))
-            .collect(),
-        rows: Vec::new(),
-        hidden: Vec::new(),
-    };
-    for row in &table.rows {
+    let shown = columns
+        .iter()
+        .map(|it| (it.name, shown_type(&grants, &rails, table, it, world)))
+        .collect();
+    Some(Lens {
+        world,
+        table,
+        grants,
+        rails,
+        columns,
+        shown,
+    })
+}
+
+impl Lens<'_> {
+    pub(super) fn grants(&self) -> &[&Grant] {
+        &self.grants
+    }
+
+    pub(super) fn shown(&self) -> &[(&'static str, Type)] {
+        &self.shown
+    }
+
+    /// The guardrails that may be on its rows.
+    pub(super) fn row_rails(&self) -> impl Iterator<Item = &&Guardrail> {
+        let rails = self.rails.iter();
+        rails.filter(|rail| touches_table(rail, self.table))
+    }
+
+    /// The grants that show a column in clear.
+    pub(super) fn clear_grants(&self, column: &str) -> Vec<&Grant> {
+        let Some(column) = self.columns.iter().find(|it| it.name == column) else {
+            return vec![];
+        };
+        let mut clear = self.grants.clone();
+        clear.retain(|grant| {
+            grant.columns.contains(&column.name)
+                && shown(grant, column)
+                    .max(floor(&self.rails, self.table, column))
+                    .is_none()
+        });
+        clear
+    }
+
+    /// What is seen of a row, and of each cell whether policy left nothing of
+    /// it; `None` where the row is hidden.
+    pub(super) fn row(&self, row: &[Value]) -> Option<Vec<(Value, bool)>> {
+        let Self {
+            world,
+            table,
+            rails,
+            ..
+        } = self;
         let holds = |pred: &Pred| truth(world, table, row, pred) == Some(true);
-        let givers: Vec<&&Grant> = grants
+        let givers: Vec<&&Grant> = self
+            .grants
             .iter()
             .filter(|it| it.rows.as_ref().is_none_or(holds))
             .collect();
@@ -74,33 +142,25 @@ pub(super) fn authorised(world: &World, table: &Table) -> Option<Copy> {
             _ => true,
         });
         if givers.is_empty() || !is_let_through {
-            continue;
+            return None;
         }
-        let cells: Vec<(Value, bool)> = columns
-            .iter()
-            .zip(&copy.columns)
-            .map(|(column, (_, data_type))| {
-                let raw = &row[table.position(column.name).unwrap()];
-                let given = givers
-                    .iter()
-                    .filter(|grant| grant.columns.contains(&column.name));
-                // `None` is the least: clear, then the masks in their order.
-                match given.map(|grant| shown(grant, column)).min() {
-                    None => (Value::Null, true),
-                    Some(most) => match most.max(floor(&rails, table, column)) {
-                        None => (in_type(raw.clone(), *data_type), false),
-                        Some(Mask::Nullify) => (Value::Null, true),
-                        Some(mask) => (in_type(masked(raw, &mask, column.of), *data_type), false),
-                    },
-                }
-            })
-            .collect();
-        copy.rows
-            .push(cells.iter().map(|(value, _)| value.clone()).collect());
-        copy.hidden
-            .push(cells.iter().map(|(_, hidden)| *hidden).collect());
+        let cell = |(column, (_, data_type)): (&&Column, &(&str, Type))| {
+            let raw = &row[table.position(column.name).unwrap()];
+            let given = givers
+                .iter()
+                .filter(|grant| grant.columns.contains(&column.name));
+            // `None` is the least: clear, then the masks in their order.
+            match given.map(|grant| shown(grant, column)).min() {
+                None => (Value::Null, true),
+                Some(most) => match most.max(floor(rails, table, column)) {
+                    None => (in_type(raw.clone(), *data_type), false),
+                    Some(Mask::Nullify) => (Value::Null, true),
+                    Some(mask) => (in_type(masked(raw, &mask, column.of), *data_type), false),
+                },
+            }
+        };
+        Some(self.columns.iter().zip(&self.shown).map(cell).collect())
     }
-    Some(copy)
 }
 
 fn is_active(world: &World, table: &Table, grant: &Grant) -> bool {
@@ -131,6 +191,7 @@ fn touches(rail: &Guardrail, table: &Table, column: &Column) -> bool {
         On::Tag(tag) => column.tags.contains(&tag),
         On::Column(name) => column.name == name,
         On::Table(domain, name) => (domain, name) == (table.domain, table.name),
+        On::Domain(domain, name) => domain == table.domain && column.name == name,
     }
 }
 
@@ -273,7 +334,11 @@ fn joined(
 /// Kleene's three values.
 fn truth(world: &World, table: &Table, row: &[Value], pred: &Pred) -> Option<bool> {
     let cell = |column: &str| &row[table.position(column).unwrap()];
-    let known = |column: &str| Some(cell(column)).filter(|value| **value != Value::Null);
+    let is_broken = |column: &str| matches!(cell(column), Value::Broken(_));
+    // What cannot be read is not known, and is not NULL either.
+    let known = |column: &str| {
+        Some(cell(column)).filter(|value| **value != Value::Null && !is_broken(column))
+    };
     match pred {
         Pred::Compare(column, op, value) => known(column).map(|cell| match op {
             Op::Eq => cell == value,
@@ -282,6 +347,7 @@ fn truth(world: &World, table: &Table, row: &[Value], pred: &Pred) -> Option<boo
             Op::GtEq => cell >= value,
         }),
         Pred::In(column, values) => known(column).map(|cell| values.contains(cell)),
+        Pred::IsNull(column, _) if is_broken(column) => None,
         Pred::IsNull(column, negated) => Some((*cell(column) == Value::Null) != *negated),
         Pred::Like(column, prefix) => known(column).map(|cell| cell.text().starts_with(prefix)),
         Pred::Attr(column, "region") => known(column).map(|cell| cell.text() == REGION),
@@ -334,12 +400,14 @@ fn truth(world: &World, table: &Table, row: &[Value], pred: &Pred) -> Option<boo
 /// Whether a mask fits a type.
 pub(super) fn fits(mask: &Mask, of: Type) -> bool {
     match mask {
-        Mask::Bucket(_) => matches!(of, Type::Int32 | Type::Int64 | Type::Decimal),
+        Mask::Bucket(_) => matches!(of, Type::Int32 | Type::Int64 | Type::Decimal | Type::Float),
         Mask::TruncateMonth | Mask::TruncateYear => matches!(of, Type::Date | Type::Timestamp),
         Mask::ShowLast(_) | Mask::ShowFirst(_) | Mask::Alphanum => of == Type::Text,
         Mask::Token(_) | Mask::Hash => matches!(of, Type::Text | Type::Int32 | Type::Int64),
         Mask::Fixed(Value::Text(_)) => of == Type::Text,
-        Mask::Fixed(Value::Int(_)) => matches!(of, Type::Int32 | Type::Int64 | Type::Decimal),
+        Mask::Fixed(Value::Int(_)) => {
+            matches!(of, Type::Int32 | Type::Int64 | Type::Decimal | Type::Float)
+        }
         Mask::Fixed(_) => false,
         Mask::Nullify => true,
     }
@@ -347,7 +415,7 @@ pub(super) fn fits(mask: &Mask, of: Type) -> bool {
 
 /// What a mask leaves of a value.
 fn masked(raw: &Value, mask: &Mask, of: Type) -> Value {
-    if *raw == Value::Null {
+    if matches!(raw, Value::Null | Value::Broken(_)) {
         return Value::Null;
     }
     let text = raw.text();
@@ -377,6 +445,9 @@ fn masked(raw: &Value, mask: &Mask, of: Type) -> Value {
         }
         (Mask::Bucket(width), Value::Decimal(value)) => {
             Value::Decimal(value - value.rem_euclid(i128::from(*width) * 100))
+        }
+        (Mask::Bucket(width), Value::Float(quarters)) => {
+            Value::Float(quarters - quarters.rem_euclid(width * 4))
         }
         (Mask::TruncateMonth | Mask::TruncateYear, Value::Date(days)) => {
             let day = first_of(super::model::date(*days));
@@ -412,6 +483,7 @@ fn masked(raw: &Value, mask: &Mask, of: Type) -> Value {
         (Mask::Fixed(Value::Int(value)), Value::Decimal(_)) => {
             Value::Decimal(i128::from(*value) * 100)
         }
+        (Mask::Fixed(Value::Int(value)), Value::Float(_)) => Value::Float(value * 4),
         (Mask::Fixed(value), _) => value.clone(),
         (Mask::Nullify, _) => Value::Null,
         (mask, raw) => panic!("{mask} of {raw}"),

@@ -14,7 +14,14 @@ pub(super) enum Value {
     Date(i32),
     /// Microseconds since 1970.
     Timestamp(i64),
+    /// Quarters, which floats hold exactly.
+    Float(i64),
     Text(String),
+    /// A struct of a text `a` and an integer `b`.
+    Doc(Option<String>, Option<i64>),
+    Tags(Vec<i64>),
+    /// What a text file says where it does not parse.
+    Broken(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +32,10 @@ pub(super) enum Type {
     Decimal,
     Date,
     Timestamp,
+    Float,
     Text,
+    Doc,
+    Tags,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +59,7 @@ pub(super) struct Table {
 pub(super) enum Format {
     Parquet,
     Csv,
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +133,8 @@ pub(super) enum On {
     Tag(&'static str),
     Column(&'static str),
     Table(&'static str, &'static str),
+    /// A column of a domain.
+    Domain(&'static str, &'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -157,7 +170,9 @@ impl Type {
         match self {
             Self::Int32 => Some("INTEGER"),
             Self::Decimal => Some("DECIMAL(12,2)"),
-            Self::Bool | Self::Int64 | Self::Date | Self::Timestamp | Self::Text => None,
+            Self::Float => Some("DOUBLE"),
+            Self::Bool | Self::Int64 | Self::Date | Self::Timestamp => None,
+            Self::Text | Self::Doc | Self::Tags => None,
         }
     }
 
@@ -165,10 +180,36 @@ impl Type {
         match self {
             Self::Bool => "boolean",
             Self::Int32 | Self::Int64 => "integer",
-            Self::Decimal => "number",
+            Self::Decimal | Self::Float => "number",
             Self::Date => "date",
             Self::Timestamp => "timestamp",
             Self::Text => "string",
+            Self::Doc => "object",
+            Self::Tags => "array",
+        }
+    }
+
+    /// Whether row predicates may read it.
+    pub(super) fn is_scalar(self) -> bool {
+        !matches!(self, Self::Doc | Self::Tags)
+    }
+}
+
+impl Format {
+    /// Whether a cell may be one that does not parse.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Csv | Self::Json)
+    }
+
+    pub(super) fn holds(self, of: Type) -> bool {
+        self != Self::Csv || of.is_scalar()
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Json => "json",
         }
     }
 }
@@ -198,7 +239,10 @@ impl fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
             Self::Text(value) => write!(f, "'{}'", value.replace('\'', "''")),
-            Self::Decimal(_) => f.write_str(&self.text()),
+            Self::Decimal(_) | Self::Float(_) => f.write_str(&self.text()),
+            Self::Doc(..) | Self::Tags(_) | Self::Broken(_) => {
+                panic!("no literal of a predicate: {self:?}")
+            }
             Self::Date(_) | Self::Timestamp(_) => write!(f, "'{}'", self.text()),
         }
     }
@@ -221,7 +265,27 @@ impl Value {
                 .unwrap()
                 .format("%Y-%m-%dT%H:%M:%S%.6fZ")
                 .to_string(),
-            Self::Text(text) => text.clone(),
+            Self::Float(quarters) => (*quarters as f64 / 4.0).to_string(),
+            Self::Text(text) | Self::Broken(text) => text.clone(),
+            Self::Doc(a, b) => format!("{}|{b:?}", a.clone().unwrap_or_default()),
+            Self::Tags(tags) => format!("{tags:?}"),
+        }
+    }
+
+    /// As a JSON file writes it.
+    pub(super) fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(value) => (*value).into(),
+            Self::Int(value) => (*value).into(),
+            Self::Float(quarters) => (*quarters as f64 / 4.0).into(),
+            Self::Doc(a, b) => serde_json::json!({"a": a, "b": b}),
+            Self::Tags(tags) => tags.clone().into(),
+            Self::Decimal(_)
+            | Self::Date(_)
+            | Self::Timestamp(_)
+            | Self::Text(_)
+            | Self::Broken(_) => self.text().into(),
         }
     }
 }

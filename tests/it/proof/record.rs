@@ -80,11 +80,10 @@ fn read_mesh(json: &Json) -> Mesh {
         let columns = read_columns(&it["columns"]);
         Data {
             folder: it["folder"].as_str().unwrap().to_owned(),
-            format: if it["format"] == "Csv" {
-                Format::Csv
-            } else {
-                Format::Parquet
-            },
+            format: [Format::Parquet, Format::Csv, Format::Json]
+                .into_iter()
+                .find(|format| it["format"] == format!("{format:?}"))
+                .unwrap(),
             files: usize::try_from(it["files"].as_u64().unwrap()).unwrap(),
             rows: read_rows(&it["rows"], &columns),
             columns,
@@ -108,14 +107,17 @@ fn columns(columns: &[(&'static str, Type)]) -> Json {
 }
 
 fn read_columns(json: &Json) -> Vec<(&'static str, Type)> {
-    const TYPES: [Type; 7] = [
+    const TYPES: [Type; 10] = [
         Type::Bool,
         Type::Int32,
         Type::Int64,
         Type::Decimal,
         Type::Date,
         Type::Timestamp,
+        Type::Float,
         Type::Text,
+        Type::Doc,
+        Type::Tags,
     ];
     let pairs = json.as_array().unwrap().iter().map(|pair| {
         let name: &'static str = Box::leak(pair[0].as_str().unwrap().to_owned().into_boxed_str());
@@ -137,7 +139,11 @@ fn rows(rows: &[Vec<Value>]) -> Json {
         Value::Decimal(value) => json!(i64::try_from(*value).unwrap()),
         Value::Date(value) => json!(value),
         Value::Timestamp(value) => json!(value),
+        Value::Float(quarters) => json!(quarters),
         Value::Text(value) => json!(value),
+        Value::Doc(a, b) => json!([a, b]),
+        Value::Tags(tags) => json!(tags),
+        Value::Broken(text) => json!({ "broken": text }),
     };
     json!(
         rows.iter()
@@ -149,12 +155,19 @@ fn rows(rows: &[Vec<Value>]) -> Json {
 fn read_rows(json: &Json, columns: &[(&'static str, Type)]) -> Vec<Vec<Value>> {
     let cell = |(value, (_, of)): (&Json, &(&'static str, Type))| match (value, of) {
         (Json::Null, _) => Value::Null,
+        (Json::Object(broken), _) => Value::Broken(broken["broken"].as_str().unwrap().to_owned()),
         (value, Type::Bool) => Value::Bool(value.as_bool().unwrap()),
         (value, Type::Int32 | Type::Int64) => Value::Int(value.as_i64().unwrap()),
         (value, Type::Decimal) => Value::Decimal(value.as_i64().unwrap().into()),
         (value, Type::Date) => Value::Date(i32::try_from(value.as_i64().unwrap()).unwrap()),
         (value, Type::Timestamp) => Value::Timestamp(value.as_i64().unwrap()),
+        (value, Type::Float) => Value::Float(value.as_i64().unwrap()),
         (value, Type::Text) => Value::Text(value.as_str().unwrap().to_owned()),
+        (value, Type::Doc) => {
+            let (a, b) = serde_json::from_value(value.clone()).unwrap();
+            Value::Doc(a, b)
+        }
+        (value, Type::Tags) => Value::Tags(serde_json::from_value(value.clone()).unwrap()),
     };
     let rows = json.as_array().unwrap().iter();
     rows.map(|row| {

@@ -15,22 +15,23 @@ use weft_engine::{Engine, EngineConfig, SessionOptions};
 use weft_mesh::Purpose;
 use weft_policy::{Principal, PrincipalId};
 
-use super::files;
 use super::interpreter::Copy;
 use super::model::{GROUP, REGION, USER};
+use super::{below, files};
 
 /// Column names and rows, sorted; or an error.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {
     Rows(Vec<String>, Vec<String>),
     Error(String),
-    /// A fault of ours: never right.
+    /// A fault of ours, and right only where the copy finds it as well: a seal
+    /// that is refused is one.
     Internal(String),
 }
 
 impl Outcome {
     pub(super) fn is_error(&self) -> bool {
-        matches!(self, Self::Error(_))
+        matches!(self, Self::Error(_) | Self::Internal(_))
     }
 }
 
@@ -90,6 +91,9 @@ impl Governed {
         };
         match run.await {
             Ok((schema, batches)) => {
+                if let Some(found) = below::nulls(&batches) {
+                    return Outcome::Internal(format!("below a NULL stands {found}"));
+                }
                 let names = schema
                     .fields()
                     .iter()
@@ -118,6 +122,10 @@ pub(super) struct Setting {
 pub(super) struct Plain(SessionContext);
 
 impl Plain {
+    pub(super) fn of(context: SessionContext) -> Self {
+        Self(context)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the reference has no policy")]
     pub(super) fn open(copies: &[(String, Copy)], partitions: usize, batch_size: usize) -> Self {
         let mut config = SessionConfig::new()
@@ -174,7 +182,15 @@ impl Plain {
         let ran: datafusion::error::Result<(Vec<String>, Vec<RecordBatch>)> = run.await;
         match ran {
             Ok((names, batches)) => Outcome::Rows(names, rows(&batches)),
-            Err(error) => Outcome::Error(error.to_string()),
+            Err(error) => {
+                let text = error.to_string();
+                // A fault of the engine's own, with or without a seal.
+                if text.starts_with("Internal error") {
+                    Outcome::Internal(text)
+                } else {
+                    Outcome::Error(text)
+                }
+            }
         }
     }
 }

@@ -8,10 +8,10 @@
 //! [`GovernedCatalog`] resolves a name to a [`GovernedTable`], whose `scan`
 //! plans the policy in a private session and returns a [`GovernedScanExec`].
 
+mod below_nulls;
 mod catalog;
 mod dynamic_filter;
 mod entitlement;
-mod erase;
 mod leakproof;
 mod lower;
 mod partitions;

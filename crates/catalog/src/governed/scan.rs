@@ -82,6 +82,8 @@ pub struct GovernedScanExec {
     open_columns: Arc<[bool]>,
     /// The output columns that `inner` has a marker for, behind all of them.
     markers: Arc<[usize]>,
+    /// Whether every cell of the table is visible.
+    hides_nothing: bool,
     /// The user's filters that run inside, as the user may read them.
     pushed: Arc<[String]>,
     limit: Option<usize>,
@@ -104,6 +106,8 @@ pub(crate) struct Seal {
     pub(crate) schema: SchemaRef,
     pub(crate) open_columns: Vec<bool>,
     pub(crate) markers: Vec<usize>,
+    /// Whether every cell of the table is visible.
+    pub(crate) hides_nothing: bool,
     pub(crate) pushed: Vec<String>,
     pub(crate) limit: Option<usize>,
     pub(crate) rows: VisibleRows,
@@ -129,6 +133,7 @@ impl GovernedScanExec {
             dynamic_filters: Vec::new(),
             open_columns: seal.open_columns.into(),
             markers: seal.markers.into(),
+            hides_nothing: seal.hides_nothing,
             pushed: seal.pushed.into(),
             limit: seal.limit,
             rows: seal.rows,
@@ -178,6 +183,7 @@ impl GovernedScanExec {
             dynamic_filters: dynamic,
             open_columns: Arc::clone(&self.open_columns),
             markers: Arc::clone(&self.markers),
+            hides_nothing: self.hides_nothing,
             pushed: Arc::clone(&self.pushed),
             limit: self.limit,
             rows: self.rows.clone(),
@@ -350,7 +356,7 @@ impl ExecutionPlan for GovernedScanExec {
             Arc::clone(self.properties.eq_properties.schema()),
             table.clone(),
             Arc::clone(&self.markers),
-            Arc::clone(&self.open_columns),
+            self.hides_nothing,
             counter,
         )))
     }

@@ -12,7 +12,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 use weft_mesh::TableId;
 
-use super::erase::erase_under_nulls;
+use super::below_nulls::emptied;
 use super::visible_rows::RowCounter;
 use crate::error::{SchemaMismatch, SourceError, redact};
 
@@ -29,9 +29,8 @@ pub(crate) struct SealedStream {
     table: TableId,
     /// For each column of `inner` behind those of `schema` whose marker it is.
     markers: Arc<[usize]>,
-    /// For each column of `schema`: clear on every visible row. In all others
-    /// policy may have made a cell NULL.
-    open_columns: Arc<[bool]>,
+    /// Whether every cell of the table is visible.
+    hides_nothing: bool,
     counter: Option<RowCounter>,
     state: State,
 }
@@ -55,7 +54,7 @@ impl SealedStream {
         schema: SchemaRef,
         table: TableId,
         markers: Arc<[usize]>,
-        open_columns: Arc<[bool]>,
+        hides_nothing: bool,
         counter: Option<RowCounter>,
     ) -> Self {
         Self {
@@ -63,7 +62,7 @@ impl SealedStream {
             schema,
             table,
             markers,
-            open_columns,
+            hides_nothing,
             counter,
             state: State::Running,
         }
@@ -95,19 +94,20 @@ impl SealedStream {
     /// Inner schemas differ in nullability and metadata; the row count is given
     /// because `count(*)` reads no column at all.
     fn stamp(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let columns = batch.columns().iter().zip(self.open_columns.iter());
-        let columns = columns.map(|(column, open)| {
-            if *open {
+        let columns = batch.columns().iter().take(self.schema.fields().len());
+        let columns = columns.map(|column| {
+            if self.hides_nothing {
                 Ok(Arc::clone(column))
             } else {
-                erase_under_nulls(column)
+                emptied(column)
             }
         });
-        let columns = columns
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| redact(&self.table, e.into()))?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+        columns
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .and_then(|columns| {
+                RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            })
             .map_err(|e| redact(&self.table, e.into()))
     }
 

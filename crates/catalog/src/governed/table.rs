@@ -360,6 +360,7 @@ impl TableProvider for GovernedTable {
             plan,
             partitions,
             open_columns: wanted.iter().map(|i| self.is_open(*i)).collect(),
+            hides_nothing: self.hides_nothing(),
             markers: marked.into_iter().map(|(column, _)| column).collect(),
             schema: Arc::clone(&schema),
             pushed: safe.iter().map(ToString::to_string).collect(),
