@@ -281,7 +281,7 @@ fn simple(rng: &mut Rng, table: &Table) -> Grant {
     let columns = table.columns.iter().map(|column| column.name);
     Grant {
         name: format!("{}-simple", table.name),
-        to: *rng.pick(&["user:eve", "group:eu", "everyone"]),
+        to: rng.word(&["user:eve", "group:eu", "everyone"]),
         domain: table.domain,
         table: table.name,
         columns: columns
@@ -491,7 +491,7 @@ pub(super) fn disguised(rng: &mut Rng, world: &World, disguise: Disguise) -> Wor
                     if rng.percent(80) {
                         table
                             .rows
-                            .push(hidden(rng, was, &see).unwrap_or(row.clone()));
+                            .push(hidden(rng, was, &see).unwrap_or_else(|| row.clone()));
                     }
                 }
                 (_, Some(seen)) => {

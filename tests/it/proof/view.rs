@@ -53,7 +53,7 @@ fn definition(world: &World, table: &Table) -> Option<String> {
         grant
             .rows
             .as_ref()
-            .map_or("true".to_owned(), |it| bound(world, it))
+            .map_or_else(|| "true".to_owned(), |it| bound(world, it))
     };
     let all: Vec<String> = lens.grants().iter().map(|it| rows(&it)).collect();
     let mut filters = vec![format!("({})", all.join(" OR "))];

@@ -286,7 +286,7 @@ impl Scope<'_, '_> {
     }
 
     fn join(&mut self) -> &'static str {
-        *self.rng.pick(&[
+        self.rng.word(&[
             "JOIN",
             "JOIN",
             "LEFT JOIN",
