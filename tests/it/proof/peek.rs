@@ -24,9 +24,11 @@ use weft_catalog::{CatalogConfig, GovernedCatalog, LiveMesh};
 use weft_mesh::Purpose;
 use weft_policy::{Principal, PrincipalId, Viewer};
 
+use super::generate::{Disguise, MARKED};
 use super::interpreter::authorised;
-use super::model::{GROUP, REGION, USER, Value};
+use super::model::{GROUP, REGION, USER, Value, World};
 use super::rng::Rng;
+use super::sql::{self, Visible};
 use super::{files, generate};
 
 /// Every place of a query; `p` is the detector, `t` the table, `y` a number.
@@ -142,7 +144,11 @@ impl ScalarUDFImpl for Peek {
 }
 
 fn context(way: Way, partitions: usize, batch_size: usize) -> (SessionContext, Seen) {
-    let config = SessionConfig::new()
+    let mut config = SessionConfig::new();
+    // A reader that filters while it reads would be the first to call it.
+    config.options_mut().execution.parquet.pushdown_filters = true;
+    config.options_mut().execution.parquet.reorder_filters = true;
+    let config = config
         .with_target_partitions(partitions)
         .with_batch_size(batch_size)
         .with_create_default_catalog_and_schema(false)
@@ -158,6 +164,43 @@ async fn run(context: &SessionContext, sql: &str) {
     // A value that fails has been seen all the same.
     if let Ok(frame) = context.sql(sql).await {
         let _ = frame.collect().await;
+    }
+}
+
+/// A mesh that is served to one of its users.
+struct Mesh {
+    live: Arc<LiveMesh>,
+    viewer: Viewer,
+    _folder: TempDir,
+}
+
+impl Mesh {
+    async fn open(world: &World) -> Self {
+        let folder = TempDir::new().unwrap();
+        files::mesh(world).write(folder.path());
+        let live = LiveMesh::open(&folder.path().join("mesh.yaml"), CatalogConfig::default())
+            .await
+            .unwrap();
+        let eve = Principal::new(
+            PrincipalId::user(USER),
+            [GROUP.to_owned()].into(),
+            [("region".to_owned(), REGION.to_owned())].into(),
+        );
+        let viewer = Viewer::new(Arc::new(eve), Utc::now())
+            .with_purpose(world.purpose.map(|it| Purpose::parse(it).unwrap()));
+        Self {
+            live,
+            viewer,
+            _folder: folder,
+        }
+    }
+
+    fn context(&self, way: Way, world: &World) -> (SessionContext, Seen) {
+        let (context, seen) = context(way, world.partitions, world.batch_size);
+        let catalog = GovernedCatalog::new(&self.live.snapshot(), &self.viewer);
+        #[expect(clippy::disallowed_methods, reason = "a session of the test's own")]
+        context.register_catalog("acme", Arc::new(catalog) as Arc<dyn CatalogProvider>);
+        (context, seen)
     }
 }
 
@@ -199,23 +242,9 @@ async fn no_function_sees_hidden_values() {
                 }
             })
             .collect();
-        let folder = TempDir::new().unwrap();
-        files::mesh(&world).write(folder.path());
-        let live = LiveMesh::open(&folder.path().join("mesh.yaml"), CatalogConfig::default())
-            .await
-            .unwrap();
-        let eve = Principal::new(
-            PrincipalId::user(USER),
-            [GROUP.to_owned()].into(),
-            [("region".to_owned(), REGION.to_owned())].into(),
-        );
-        let viewer = Viewer::new(Arc::new(eve), Utc::now())
-            .with_purpose(world.purpose.map(|it| Purpose::parse(it).unwrap()));
+        let mesh = Mesh::open(&world).await;
         for way in WAYS {
-            let (context, seen) = context(way, world.partitions, world.batch_size);
-            let catalog = GovernedCatalog::new(&live.snapshot(), &viewer);
-            #[expect(clippy::disallowed_methods, reason = "a session of the test's own")]
-            context.register_catalog("acme", Arc::new(catalog) as Arc<dyn CatalogProvider>);
+            let (context, seen) = mesh.context(way, &world);
             for shape in SHAPES {
                 run(&context, &over(shape, table.name)).await;
                 let seen = std::mem::take(&mut *seen.lock().unwrap());
@@ -235,6 +264,45 @@ async fn no_function_sees_hidden_values() {
         worlds >= 3 && called > 100,
         "{worlds} worlds, {called} values"
     );
+}
+
+/// Random queries with the detector around their columns, over hidden data
+/// that is marked.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_function_in_a_random_query_sees_hidden_values() {
+    let seed = super::seed();
+    let mut called = 0;
+    for number in 0..12 {
+        let mut rng = Rng::new(seed.wrapping_add(number));
+        let world = generate::world(&mut rng);
+        let world = generate::disguised(&mut rng, &world, Disguise::Traps);
+        let visible: Vec<Visible> = super::oracles::copies(&world)
+            .into_iter()
+            .map(|(name, copy)| Visible {
+                name,
+                columns: copy.columns,
+            })
+            .collect();
+        if visible.is_empty() {
+            continue;
+        }
+        let mesh = Mesh::open(&world).await;
+        for way in WAYS {
+            let (context, seen) = mesh.context(way, &world);
+            for _ in 0..12 {
+                let query = sql::query(&mut rng, &visible).calling("p").to_string();
+                run(&context, &query).await;
+                let seen = std::mem::take(&mut *seen.lock().unwrap());
+                called += seen.len();
+                let hidden = seen.range(MARKED..MARKED + 1000).next();
+                assert!(
+                    hidden.is_none(),
+                    "WEFT_PROVE_SEED={seed}, world {number}, {way:?}, {query}: saw {hidden:?}"
+                );
+            }
+        }
+    }
+    assert!(called > 100, "{called} values");
 }
 
 /// The shape over the table under its own name.

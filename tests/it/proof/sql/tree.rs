@@ -112,6 +112,30 @@ impl Node {
         matches!(self.parts.as_slice(), [Part::Word(_)])
     }
 
+    /// The same with `function` called on every column that stands for a number.
+    #[must_use]
+    pub(crate) fn calling(&self, function: &str) -> Self {
+        if self.kind == Kind::Number
+            && let [Part::Word(word)] = self.parts.as_slice()
+            && word.chars().all(|c| c.is_alphanumeric() || c == '.')
+        {
+            return Self::word(Kind::Number, format!("{function}({word})"));
+        }
+        let mut all = self.clone();
+        for part in &mut all.parts {
+            match part {
+                Part::Node(node) => *node = node.calling(function),
+                Part::List(list) => {
+                    for node in &mut list.nodes {
+                        *node = node.calling(function);
+                    }
+                }
+                Part::Word(_) | Part::Ordinals => {}
+            }
+        }
+        all
+    }
+
     /// The uppermost nodes inside that could stand in the place of this.
     fn likes(&self, kind: Kind, found: &mut Vec<Self>) {
         let nodes = self.parts.iter().flat_map(|part| match part {
