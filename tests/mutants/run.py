@@ -104,6 +104,19 @@ def failed_test(binary, filters, copy, env):
     return "(the process ended)"
 
 
+def check_killers(blocks, copy, env):
+    """A killer that fails without a mutant kills whatever it is given."""
+    killers = sorted({tuple(killer) for block in blocks for killer in block["kill"]})
+    for binary, *filters in killers:
+        path, errors = build(binary, copy, env)
+        if path is None:
+            fail(f"the sources do not build:\n{errors}")
+        found = failed_test(path, filters, copy, env)
+        if found:
+            fail(f"without any mutant, {binary} {' '.join(filters)} fails: {found}")
+    print(f"{len(killers)} killers pass without a mutant", flush=True)
+
+
 def judge(block, copy, env):
     """What killed the mutant, or None."""
     for binary, *filters in block["kill"]:
@@ -133,6 +146,7 @@ def main():
         folder = os.path.join(os.path.abspath(target), "mutants")
         env = dict(os.environ, CARGO_TARGET_DIR=folder, RUST_BACKTRACE="0")
         env.setdefault("WEFT_PROVE_SECONDS", "20")
+        check_killers(chosen, copy, env)
         survivors = []
         for number, block in enumerate(chosen, 1):
             started = time.monotonic()
