@@ -10,6 +10,7 @@
 //! SEED=s` for as long as one likes.
 
 mod below;
+mod faults;
 mod files;
 mod generate;
 mod interpreter;
@@ -165,6 +166,11 @@ async fn one_world(seed: u64, number: u64, tally: &mut Tally) -> Result<(), Stri
                 }
             }
             Err(failure) => {
+                // Making it small takes minutes.
+                eprintln!(
+                    "proof: to be made small: {}",
+                    at(&query.to_string(), &failure)
+                );
                 let case = Case {
                     world: world.clone(),
                     other: other.clone(),

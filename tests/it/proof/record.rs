@@ -24,6 +24,7 @@ pub(super) fn write(name: &str, scene: &Scene, sql: &str) -> PathBuf {
         "purpose": scene.setting.purpose,
         "one": mesh(&scene.one),
         "other": mesh(&scene.other),
+        "bare": scene.bare.as_ref().map(mesh),
         "copies": scene.copies.iter().map(|(name, copy)| json!({
             "name": name,
             "columns": columns(&copy.columns),
@@ -51,6 +52,7 @@ pub(super) fn read(path: &Path) -> (Scene, String) {
     let scene = Scene {
         one: read_mesh(&case["one"]),
         other: read_mesh(&case["other"]),
+        bare: case.get("bare").filter(|it| !it.is_null()).map(read_mesh),
         copies: copies.collect(),
         setting: Setting {
             partitions: number("partitions"),

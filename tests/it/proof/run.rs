@@ -17,21 +17,23 @@ use weft_policy::{Principal, PrincipalId};
 
 use super::interpreter::Copy;
 use super::model::{GROUP, REGION, USER};
-use super::{below, files};
+use super::{below, faults, files};
 
 /// Column names and rows, sorted; or an error.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {
     Rows(Vec<String>, Vec<String>),
     Error(String),
-    /// A fault of ours, and right only where the copy finds it as well: a seal
-    /// that is refused is one.
+    /// A fault of the engine, and right only where the copy finds it as well.
     Internal(String),
+    /// A wall with a hole, never right: a plan that the verifier refuses, a
+    /// value below a NULL.
+    Broken(String),
 }
 
 impl Outcome {
     pub(super) fn is_error(&self) -> bool {
-        matches!(self, Self::Error(_) | Self::Internal(_))
+        !matches!(self, Self::Rows(..))
     }
 }
 
@@ -43,11 +45,7 @@ pub(super) struct Governed {
 
 impl Governed {
     pub(super) async fn open(folder: &Path, setting: &Setting) -> Self {
-        if std::env::var_os("WEFT_PROVE_LOG").is_some() {
-            let _ = tracing_subscriber::fmt()
-                .with_writer(std::io::stderr)
-                .try_init();
-        }
+        faults::listen();
         let config = CatalogConfig {
             refresh: Duration::from_secs(3600),
             ..CatalogConfig::default()
@@ -92,7 +90,7 @@ impl Governed {
         match run.await {
             Ok((schema, batches)) => {
                 if let Some(found) = below::nulls(&batches) {
-                    return Outcome::Internal(format!("below a NULL stands {found}"));
+                    return Outcome::Broken(format!("below a NULL stands {found}"));
                 }
                 let names = schema
                     .fields()
@@ -102,7 +100,13 @@ impl Governed {
                 Outcome::Rows(names, rows(&batches))
             }
             Err(error @ weft_engine::Error::Internal { .. }) => {
-                Outcome::Internal(error.to_string())
+                let text = error.to_string();
+                let detail = faults::detail(&text).unwrap_or(text);
+                if faults::is_refusal(&detail) {
+                    Outcome::Broken(detail)
+                } else {
+                    Outcome::Internal(detail)
+                }
             }
             Err(error) => Outcome::Error(error.to_string()),
         }
