@@ -20,6 +20,7 @@ mod config;
 mod demo_mesh;
 mod error;
 mod format;
+mod offline;
 mod output;
 mod progress;
 mod running;

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chrono::Utc;
 use clap::Args;
 use weft_mesh::{Fault, LoadReport};
-use weft_policy::{DomainPolicy, Guardrails};
 
 use crate::error::{Error, Result};
+use crate::offline::all_faults;
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -65,31 +64,6 @@ fn print(report: &LoadReport, faults: &[Fault]) -> Result<()> {
         parts.join(", "),
         plural(files, "file")
     ))
-}
-
-/// The faults of loading and those of compiling grants and guardrails, in the order of the files.
-fn all_faults(report: &LoadReport) -> Vec<Fault> {
-    let now = Utc::now();
-    let mut faults = report.faults.clone();
-    let domains: Vec<_> = report
-        .domains
-        .iter()
-        .filter_map(|load| load.domain.as_deref())
-        .collect();
-    for domain in &domains {
-        match DomainPolicy::compile(domain, &domains) {
-            Ok(policy) => faults.extend(policy.warnings(now)),
-            Err(found) => faults.extend(found),
-        }
-    }
-    if let Some(mesh) = &report.mesh {
-        match Guardrails::compile(&mesh.guardrails, &domains) {
-            Ok(guardrails) => faults.extend(guardrails.warnings().iter().cloned()),
-            Err(found) => faults.extend(found),
-        }
-    }
-    faults.sort_by(|one, other| one.span.cmp(&other.span));
-    faults
 }
 
 fn count(faults: &[Fault]) -> (usize, usize) {

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its arguments and its `run`.
 
+mod access;
 mod check;
 mod demo;
 mod hash_password;
@@ -40,6 +41,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
+    Access(access::AccessArgs),
     Query(query::QueryArgs),
     Init(init::InitArgs),
     HashPassword(hash_password::HashPasswordArgs),
@@ -51,6 +53,7 @@ impl Command {
         match self {
             Self::Serve(args) => args.logging(),
             Self::Check(_)
+            | Self::Access(_)
             | Self::Query(_)
             | Self::Init(_)
             | Self::HashPassword(_)
@@ -62,6 +65,7 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(args).await,
             Self::Check(args) => check::run(&args),
+            Self::Access(args) => access::run(args).await,
             Self::Query(args) => query::run(args).await,
             Self::Init(args) => init::run(&args),
             Self::HashPassword(_) => hash_password::run(),

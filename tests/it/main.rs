@@ -11,8 +11,10 @@
     reason = "tests may fail loudly"
 )]
 
+mod access;
 mod attacks;
 mod cli;
+mod docs;
 mod edges;
 mod for_whom;
 mod governance;
@@ -21,4 +23,5 @@ mod proof;
 mod protocol;
 mod seal;
 mod support;
+mod system;
 mod upgrade_gate;

@@ -18,7 +18,7 @@ def tables(connection, **filters):
         for catalog in objects
         for schema in catalog["catalog_db_schemas"] or []
         for table in schema["db_schema_tables"] or []
-        if schema["db_schema_name"] != "information_schema"
+        if schema["db_schema_name"] not in ("information_schema", "system")
     }
 
 

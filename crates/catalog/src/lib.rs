@@ -31,8 +31,8 @@ mod store;
 
 pub use error::{Error, Result, SourceError, SourceErrorKind};
 pub use governed::{
-    GovernedCatalog, GovernedScanExec, GovernedTable, SealRefused, UserPushdown, VisibleColumn,
-    VisibleTable,
+    Freshness, GovernedCatalog, GovernedScanExec, GovernedTable, KnownColumn, KnownTable, Reading,
+    SealRefused, Shown, UserPushdown, VisibleColumn, VisibleTable, known_tables,
 };
 pub use live::{Background, CatalogConfig, LiveMesh, ReloadReport};
 pub use mesh_snapshot::{Epoch, MeshSnapshot};

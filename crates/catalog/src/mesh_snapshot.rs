@@ -75,6 +75,27 @@ impl MeshSnapshot {
         }
     }
 
+    /// The same data under another policy, to see what that would show. Its
+    /// contracts have to be those of this mesh, at least of the tables that are
+    /// looked at.
+    #[must_use]
+    pub fn under(&self, policy: PolicySnapshot) -> Self {
+        let governance = Governance {
+            mesh_name: self.governance.mesh_name.clone(),
+            domains: self.governance.domains.clone(),
+            policy,
+            secret: Arc::clone(&self.governance.secret),
+            mask_keys: Arc::clone(&self.governance.mask_keys),
+        };
+        Self {
+            epoch: self.epoch,
+            governance: Arc::new(governance),
+            store: Arc::clone(&self.store),
+            products: self.products.clone(),
+            by_id: self.by_id.clone(),
+        }
+    }
+
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }

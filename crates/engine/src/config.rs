@@ -1,9 +1,11 @@
 //! What the operator sets for the engine, and what a client sets for its session.
 
-use std::{num::NonZeroUsize, thread, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use weft_catalog::UserPushdown;
 use weft_mesh::Purpose;
+
+use crate::system::SystemTable;
 
 /// How the engine plans and runs; every field has a default.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub struct EngineConfig {
     pub kill_on_revoke: bool,
     /// Which filters of users run where the data is read.
     pub user_pushdown: UserPushdown,
+    /// Tables of the schema `system` beside those that the engine makes itself.
+    pub system_tables: Vec<Arc<dyn SystemTable>>,
 }
 
 impl Default for EngineConfig {
@@ -40,6 +44,7 @@ impl Default for EngineConfig {
             batch_size: 8192,
             kill_on_revoke: false,
             user_pushdown: UserPushdown::default(),
+            system_tables: Vec::new(),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     memory::QueryPool,
     runtime::QueryRuntime,
     session::{GovernedSession, NoObjectStores},
+    system::SystemTables,
 };
 
 /// Plans and runs queries of every principal over one live mesh.
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
     pub(crate) runtime: QueryRuntime,
     pub(crate) running: RunningQueries,
+    pub(crate) system: SystemTables,
     memory: Arc<dyn MemoryPool>,
     environment: RuntimeEnv,
 }
@@ -155,6 +157,7 @@ impl Shared {
             .map_err(classify)?;
         let runtime = QueryRuntime::start(config.target_partitions)?;
         Ok(Arc::new(Self {
+            system: SystemTables::new(&config.system_tables),
             config,
             runtime,
             running: RunningQueries::default(),

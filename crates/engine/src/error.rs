@@ -84,6 +84,13 @@ impl Error {
         )))
     }
 
+    /// For a table that the principal may know of, and not read.
+    pub(crate) fn not_granted(table: &str, whom: &str) -> Self {
+        Self::PermissionDenied(shortened(format!(
+            "table `{table}` can be found, and is not granted to you; ask {whom} for access"
+        )))
+    }
+
     pub(crate) fn unimplemented(message: impl Into<String>) -> Self {
         Self::Unimplemented(shortened(message.into()))
     }

@@ -23,6 +23,8 @@ pub use names::{FunctionNames, functions};
 
 pub(crate) use capped::is_capped;
 pub(crate) use caps::Caps;
-pub(crate) use cell_hidden::{USAGE as CELL_HIDDEN_USAGE, argument_of as argument_of_cell_hidden};
+pub(crate) use cell_hidden::{
+    CELL_HIDDEN, USAGE as CELL_HIDDEN_USAGE, argument_of as argument_of_cell_hidden,
+};
 pub(crate) use constants::SessionConstants;
 pub(crate) use registry::Registry;

@@ -32,8 +32,10 @@ mod session;
 
 mod explain;
 mod functions;
+mod offline;
 mod plan;
 mod sql;
+mod system;
 mod verify;
 
 mod execute;
@@ -46,6 +48,8 @@ pub use engine::{Caller, Engine};
 pub use error::{Error, Result};
 pub use execute::{CancelHandle, RunningQuery};
 pub use functions::{FunctionNames, functions};
-pub use plan::PlannedQuery;
+pub use offline::{OfflineTable, Read, reads};
+pub use plan::{ColumnLineage, Lineage, Part, PlannedQuery, SourceColumn};
 pub use session::GovernedSession;
+pub use system::{Look, SystemColumn, SystemTable};
 pub use weft_catalog::{CatalogConfig, Epoch, LiveMesh, MeshSnapshot, VisibleColumn, VisibleTable};

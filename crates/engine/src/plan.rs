@@ -2,6 +2,7 @@
 
 mod cell_hidden;
 mod combination;
+mod lineage;
 mod parameters;
 mod physical;
 mod shape;
@@ -29,6 +30,7 @@ use crate::{
     sql,
 };
 
+pub use self::lineage::{ColumnLineage, Lineage, Part, SourceColumn};
 pub(crate) use self::physical::PhysicalQuery;
 
 /// A statement that is checked, resolved and planned, and that has not run.
@@ -42,6 +44,7 @@ pub struct PlannedQuery {
     is_ordered: bool,
     /// What the statement reads, as it was written.
     tables: BTreeSet<TableId>,
+    lineage: Arc<Lineage>,
     plan: Deep<Plan>,
 }
 
@@ -84,6 +87,11 @@ impl PlannedQuery {
         self.is_ordered
     }
 
+    /// Which columns of data products the columns of the result come from.
+    pub fn lineage(&self) -> &Arc<Lineage> {
+        &self.lineage
+    }
+
     /// What [`Engine::cancel`](crate::Engine::cancel) knows the query by.
     pub fn query_id(&self) -> Uuid {
         self.query_id
@@ -111,6 +119,7 @@ impl PlannedQuery {
                 schema,
                 is_ordered,
                 tables,
+                lineage,
                 plan,
                 ..
             } = self;
@@ -141,6 +150,7 @@ impl PlannedQuery {
                 parameters: Parameters::none(),
                 is_ordered,
                 tables,
+                lineage,
                 plan,
             })
         };
@@ -198,18 +208,17 @@ async fn plan_statement(
         .statement_to_plan(parsed.statement)
         .await
         .map_err(|error| {
-            with_references(
-                error,
-                &references,
-                session.mesh_name(),
-                session.default_schema(),
-            )
+            let names = (session.mesh_name(), session.default_schema());
+            with_references(error, &references, names, |table| {
+                session.whom_to_ask(table)
+            })
         })?;
     read_only(&logical)?;
     let tables = combination::refuse_forbidden(&logical, &session)?;
     let logical = cell_hidden::with_hidden_flags(in_described_types(logical))?;
     shape::check(&logical)?;
     weight::check(&logical)?;
+    let lineage = Arc::new(Lineage::of(&logical)?);
     let (logical, parameters) = Parameters::infer(logical, parsed.parameters)?;
     let schema = physical::declared_schema(&state, &logical)?;
     let physical = match parameters.count() {
@@ -233,6 +242,7 @@ async fn plan_statement(
         parameters,
         is_ordered,
         tables,
+        lineage,
         plan,
     })
 }

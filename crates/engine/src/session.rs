@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use datafusion::{
     catalog::CatalogProvider,
     common::{
-        ScalarValue,
+        ResolvedTableReference, ScalarValue,
         config::{ConfigNonZeroUsize, Dialect},
     },
     config::{ConfigOptions, SpillCompression},
@@ -35,6 +35,7 @@ use crate::{
     error::{Error, Result, classify},
     functions::{Caps, Registry, SessionConstants},
     plan::PlannedQuery,
+    system::{SYSTEM, SystemSchema},
 };
 
 pub(crate) use self::{
@@ -83,6 +84,7 @@ impl GovernedSession {
         ));
         if let Some(name) = &schema
             && name != INFORMATION_SCHEMA
+            && name != SYSTEM
             && governed.schema(name).is_none()
         {
             return Err(Error::not_found("schema", name));
@@ -113,6 +115,20 @@ impl GovernedSession {
     /// Every table that the principal sees, by schema and name.
     pub fn visible_tables(&self) -> Vec<VisibleTable> {
         self.catalog.visible_tables()
+    }
+
+    /// The tables of the schema `system`, which everybody has. What is in them
+    /// depends on who asks.
+    pub fn system_tables(&self) -> Vec<VisibleTable> {
+        self.shared.system.describe()
+    }
+
+    /// Whom to ask for a table that the principal may find and not query.
+    pub(crate) fn whom_to_ask(&self, table: &ResolvedTableReference) -> Option<String> {
+        if &*table.catalog != self.snapshot.mesh_name() {
+            return None;
+        }
+        self.catalog.whom_to_ask(&table.schema, &table.table)
     }
 
     /// The name of the one catalog.
@@ -170,6 +186,7 @@ impl GovernedSession {
             .with_catalog_list(Arc::new(SessionCatalogs::new(
                 self.snapshot.mesh_name(),
                 Arc::clone(&self.catalog) as Arc<dyn CatalogProvider>,
+                self.system_schema(),
                 registry.table_functions(),
             )))
             .with_expr_planners(registry.expr_planners())
@@ -190,6 +207,14 @@ impl GovernedSession {
         properties.mark_start_execution(config);
         properties.query_execution_start_time = Some(self.viewer.now);
         Ok(state)
+    }
+
+    fn system_schema(&self) -> Arc<SystemSchema> {
+        Arc::new(SystemSchema::new(
+            self.shared.system.clone(),
+            Arc::clone(&self.snapshot),
+            self.viewer.clone(),
+        ))
     }
 
     fn config(&self) -> SessionConfig {

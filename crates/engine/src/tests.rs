@@ -6,6 +6,8 @@ mod caps;
 mod errors;
 mod execution;
 mod limits;
+mod lineage;
 mod mesh;
 mod parameters;
 mod statements;
+mod system;

@@ -18,6 +18,8 @@ use datafusion::physical_plan::work_table::WorkTableExec;
 use weft_catalog::{GovernedScanExec, MeshSnapshot};
 use weft_policy::Viewer;
 
+use crate::system::SystemScanExec;
+
 /// Refuses a plan with a source that is not sealed for `viewer` on `snapshot`.
 ///
 /// The reason is for the log: it may name what the principal must not know.
@@ -33,6 +35,9 @@ pub(crate) fn verify(
         return seal
             .verify(snapshot, viewer)
             .map_err(|refused| refused.to_string());
+    }
+    if let Some(system) = plan.downcast_ref::<SystemScanExec>() {
+        return system.verify(snapshot, viewer);
     }
     let children = plan.children();
     if children.is_empty() && !reads_no_data(plan) {

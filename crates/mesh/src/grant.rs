@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, Result};
 use crate::fault::Spanned;
 use crate::name::Purpose;
+use crate::table::Table;
 
 /// Whom a grant is for.
 ///
@@ -87,6 +88,13 @@ pub struct GrantManifest {
     pub purposes: Vec<Spanned<Purpose>>,
 }
 
+impl GrantManifest {
+    /// Whether it only lets a table be found.
+    pub fn only_discovers(&self) -> bool {
+        matches!(self.columns, ColumnSelection::Nothing)
+    }
+}
+
 /// What a grant is on.
 #[derive(Debug, Clone)]
 pub enum GrantTarget {
@@ -98,12 +106,44 @@ pub enum GrantTarget {
     Tags(Vec<Spanned<String>>),
 }
 
+impl GrantTarget {
+    /// Whether a table of the grant's domain is among them.
+    pub fn covers(&self, table: &Table) -> bool {
+        match self {
+            Self::All => true,
+            Self::Tables(names) => names.iter().any(|name| table.is_called(&name.value)),
+            Self::Tags(tags) => tags.iter().any(|tag| table.tags.contains(&tag.value)),
+        }
+    }
+}
+
 /// Which columns a grant gives.
 #[derive(Debug, Clone)]
 pub enum ColumnSelection {
     All,
     Only(Vec<Spanned<String>>),
     Except(Vec<Spanned<String>>),
+    /// No data: the table can be found, described and asked for
+    /// (`discover: true`).
+    Nothing,
     /// Columns with any of these tags.
     Tags(Vec<Spanned<String>>),
+}
+
+impl ColumnSelection {
+    /// The positions of the columns that it gives of a table, ascending.
+    pub fn positions(&self, table: &Table) -> Vec<usize> {
+        let names = |names: &[Spanned<String>], name: &str| names.iter().any(|it| it.value == name);
+        let columns = table.columns.iter().enumerate();
+        columns
+            .filter(|(_, column)| match self {
+                Self::All => true,
+                Self::Nothing => false,
+                Self::Only(only) => names(only, &column.name),
+                Self::Except(except) => !names(except, &column.name),
+                Self::Tags(tags) => tags.iter().any(|tag| column.tags.contains(&tag.value)),
+            })
+            .map(|(at, _)| at)
+            .collect()
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::fault::Spanned;
+use crate::grant::Grantee;
 use crate::guardrail::GuardrailManifest;
 use crate::name::MeshName;
 use crate::secret::SecretRef;
@@ -19,6 +20,9 @@ pub struct Mesh {
     /// Keys the hash masks and seals handles.
     pub secret: Option<SecretRef>,
     pub identity: Identity,
+    /// Who answers for the whole mesh: they read what everybody did, and ask
+    /// why anybody sees what they see.
+    pub auditors: Vec<Grantee>,
     /// The federation's limits.
     pub guardrails: Vec<GuardrailManifest>,
     /// `mesh.yaml`, absolute.

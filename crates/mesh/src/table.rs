@@ -13,6 +13,10 @@ use crate::name::{DomainName, StorageName, TableId, TableName};
 #[derive(Debug, Clone)]
 pub struct Table {
     pub name: TableName,
+    /// What its contract calls the data product: `dataProduct`, else its name.
+    pub product: String,
+    /// The version of its contract, as written.
+    pub version: String,
     /// The major version of its contract.
     pub major: u64,
     /// Whether this is the version that the bare name means.

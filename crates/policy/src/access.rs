@@ -1,5 +1,7 @@
 //! The decision for one principal on one table, with its reasons.
 
+use std::collections::BTreeSet;
+
 use arrow_schema::DataType;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -124,8 +126,11 @@ pub enum Taken {
 pub struct Denial {
     /// At least one reason, in a stable order.
     pub reasons: Vec<DenialReason>,
-    /// When the denial ends by the clock alone: the earliest `from` of a grant
-    /// to come.
+    /// The grants by which the table can be found and asked for all the same,
+    /// in a stable order. Empty: it does not exist.
+    pub discovered_by: Vec<GrantReason>,
+    /// When the denial next changes by the clock alone: the earliest `from` of
+    /// a grant to come, or `until` of one by which the table is found.
     pub valid_until: Option<DateTime<Utc>>,
 }
 
@@ -162,6 +167,25 @@ pub enum DenialReason {
 }
 
 impl TableAccess {
+    /// The tables that the policy looks membership up in.
+    pub fn lookups(&self) -> BTreeSet<TableId> {
+        let cells = self
+            .columns
+            .iter()
+            .flat_map(|column| match &column.exposure {
+                Exposure::Clear => &[],
+                Exposure::Cells(rules) => rules.as_slice(),
+            });
+        let conditions = cells.filter_map(|rule| rule.when.as_ref());
+        let mut tables = BTreeSet::new();
+        for condition in self.rows.iter().chain(conditions) {
+            condition.for_each_entitlement(&mut |_, entitlement| {
+                tables.insert(entitlement.table.clone());
+            });
+        }
+        tables
+    }
+
     /// SHA-256 over everything that decides what is visible: table, rows,
     /// columns, exposures and types. Neither the names of grants nor their
     /// order nor the time enters.

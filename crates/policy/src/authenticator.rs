@@ -48,10 +48,7 @@ impl Authenticator {
         let mut faults = Vec::new();
         let mut principals = BTreeMap::new();
         for user in &identity.users {
-            let id = match &user.credential {
-                IdentityCredential::Password(_) => PrincipalId::user(&user.name.value),
-                IdentityCredential::Token(_) => PrincipalId::service(&user.name.value),
-            };
+            let id = id(user);
             let credential = resolve(user).map_err(|reason| {
                 let message = format!("{id} cannot log in: {reason}");
                 faults.push(Fault::warning(
@@ -60,14 +57,7 @@ impl Authenticator {
                     message,
                 ));
             });
-            let principal =
-                Principal::new(id.clone(), user.groups.clone(), user.attributes.clone());
-            let known = Known {
-                principal: Arc::new(principal),
-                impersonates: user.impersonates.clone(),
-                credential: credential.ok(),
-            };
-            principals.insert(id, known);
+            principals.insert(id, Known::new(user, credential.ok()));
         }
         refuse_shared_tokens(identity, &mut principals, &mut faults);
         let services = principals
@@ -89,6 +79,23 @@ impl Authenticator {
             },
             faults,
         )
+    }
+
+    /// Who there is, without a secret being read: nobody can log in.
+    pub fn without_credentials(identity: &Identity) -> Self {
+        let users = identity.users.iter().map(|user| {
+            let known = Known::new(user, None);
+            (known.principal.id().clone(), known)
+        });
+        Self {
+            principals: users.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Everybody in the identity file, by identity.
+    pub fn principals(&self) -> impl Iterator<Item = &Arc<Principal>> {
+        self.principals.values().map(|known| &known.principal)
     }
 
     /// The user with this password. It takes tens of milliseconds and
@@ -160,6 +167,24 @@ impl std::fmt::Debug for Authenticator {
         f.debug_struct("Authenticator")
             .field("principals", &self.principals.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
+    }
+}
+
+impl Known {
+    fn new(user: &IdentityUser, credential: Option<Credential>) -> Self {
+        let (groups, attributes) = (user.groups.clone(), user.attributes.clone());
+        Self {
+            principal: Arc::new(Principal::new(id(user), groups, attributes)),
+            impersonates: user.impersonates.clone(),
+            credential,
+        }
+    }
+}
+
+fn id(user: &IdentityUser) -> PrincipalId {
+    match &user.credential {
+        IdentityCredential::Password(_) => PrincipalId::user(&user.name.value),
+        IdentityCredential::Token(_) => PrincipalId::service(&user.name.value),
     }
 }
 

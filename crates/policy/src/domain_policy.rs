@@ -23,6 +23,8 @@ pub struct DomainPolicy {
     /// The tables that predicates of other domains may ask.
     lent: HashSet<TableId>,
     ends: Vec<GrantEnd>,
+    stewards: Vec<Grantee>,
+    owner: Option<String>,
 }
 
 /// One table's columns, and the grants on it.
@@ -42,9 +44,12 @@ pub(crate) struct PolicyColumn {
 /// What one grant gives of one table.
 pub(crate) struct TableGrant {
     pub(crate) name: Arc<str>,
+    /// Whom it names.
+    pub(crate) to: Arc<[Grantee]>,
     pub(crate) from: Option<DateTime<Utc>>,
     pub(crate) until: Option<DateTime<Utc>>,
-    /// The positions of the columns given, ascending; never empty.
+    /// The positions of the columns given, ascending; empty where the grant
+    /// only lets the table be found.
     pub(crate) columns: Arc<[usize]>,
     /// The masks among them, ascending by position; all others are clear.
     pub(crate) masks: Box<[(usize, ColumnMask)]>,
@@ -109,12 +114,37 @@ impl DomainPolicy {
             tables,
             lent,
             ends,
+            stewards: domain.stewards.clone(),
+            owner: domain.owner.clone(),
         })
     }
 
     /// The domain.
     pub fn name(&self) -> &DomainName {
         &self.name
+    }
+
+    /// Who answers for the data: its stewards, by groups and names.
+    pub fn stewards(&self) -> &[Grantee] {
+        &self.stewards
+    }
+
+    /// The owner as the domain names it: whom to ask for access.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// Whom to ask for access: the owner and the stewards, as far as they are
+    /// named.
+    pub fn whom_to_ask(&self) -> String {
+        let owner = self.owner.iter().cloned();
+        let all: Vec<_> = owner
+            .chain(self.stewards.iter().map(ToString::to_string))
+            .collect();
+        if all.is_empty() {
+            return format!("the owner of domain `{}`", self.name);
+        }
+        all.join(", ")
     }
 
     /// What its owner should look at again: grants that have ended.
@@ -133,6 +163,10 @@ impl DomainPolicy {
     /// Whether predicates of other domains may look membership up in a table.
     pub(crate) fn lends(&self, table: &TableId) -> bool {
         self.lent.contains(table)
+    }
+
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&TableId, &TablePolicy)> {
+        self.tables.iter()
     }
 
     pub(crate) fn table(&self, table: &TableId) -> Option<&TablePolicy> {
@@ -159,9 +193,9 @@ impl TablePolicy {
         }
     }
 
-    fn add(&mut self, grant: TableGrant, to: &BTreeSet<Grantee>) {
+    fn add(&mut self, grant: TableGrant) {
         let position = self.grants.len();
-        for grantee in to {
+        for grantee in grant.to.iter() {
             let positions = match grantee {
                 Grantee::User(name) => self.index.users.entry(name.clone()).or_default(),
                 Grantee::Service(name) => self.index.services.entry(name.clone()).or_default(),
@@ -171,6 +205,38 @@ impl TablePolicy {
             positions.push(position);
         }
         self.grants.push(grant);
+    }
+
+    /// Every grantee with the positions of the grants to it, in no order.
+    pub(crate) fn grantees(&self) -> impl Iterator<Item = (Grantee, &[usize])> {
+        let index = &self.index;
+        let users = index
+            .users
+            .iter()
+            .map(|(name, at)| (Grantee::User(name.clone()), at));
+        let services = index.services.iter();
+        let services = services.map(|(name, at)| (Grantee::Service(name.clone()), at));
+        let groups = index.groups.iter();
+        let groups = groups.map(|(name, at)| (Grantee::Group(name.clone()), at));
+        users
+            .chain(services)
+            .chain(groups)
+            .chain([(Grantee::Everyone, &index.everyone)])
+            .map(|(grantee, at)| (grantee, at.as_slice()))
+    }
+
+    /// The positions of the grants to a principal, ascending.
+    pub(crate) fn positions_to(&self, principal: &Principal) -> BTreeSet<usize> {
+        let named = match principal.id().kind {
+            PrincipalKind::User => &self.index.users,
+            PrincipalKind::Service => &self.index.services,
+        };
+        let groups = principal.groups().iter();
+        let lists = groups
+            .filter_map(|group| self.index.groups.get(group))
+            .chain(named.get(principal.name()))
+            .chain([&self.index.everyone]);
+        lists.flatten().copied().collect()
     }
 
     /// The grants to a principal, each with the grantees that the principal is.
@@ -210,6 +276,11 @@ impl TablePolicy {
 }
 
 impl TableGrant {
+    /// Whether the grant gives no data, and lets the table be found.
+    pub(crate) fn only_discovers(&self) -> bool {
+        self.columns.is_empty()
+    }
+
     /// The grant's mask on a column that it gives.
     pub(crate) fn mask(&self, column: usize) -> Option<&ColumnMask> {
         self.masks

@@ -10,13 +10,19 @@ mod compile;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt,
     sync::Arc,
 };
 
-use weft_mesh::{Domain, Fault, Grantee, GuardrailManifest, TableId, TablePattern};
+use weft_mesh::{Domain, Fault, Grantee, GuardrailManifest, Span, TableId, TablePattern};
 
 use self::compile::Compiler;
-use crate::{ColumnMask, GuardrailReason, RowPredicate, Taken, Viewer};
+use crate::{
+    ColumnMask, DomainPolicy, GuardrailFinding, GuardrailReason, RowPredicate, Stands, Taken,
+    Viewer, canonical::Canonical,
+};
+
+const MATCHES_NOTHING: &str = "guardrail-matches-nothing";
 
 /// All guardrails of a mesh in the form that decisions are made from. They
 /// depend on the manifests alone.
@@ -50,6 +56,7 @@ enum Takes {
 /// Sides of which a query may read one.
 struct Combination {
     rule: Rule,
+    span: Span,
     sides: Vec<TablePattern>,
 }
 
@@ -69,10 +76,55 @@ pub(crate) struct Limits {
 pub struct ForbiddenCombination {
     /// The name of the guardrail.
     pub guardrail: String,
-    /// A table of one side.
+    /// A table of the query on one side, or whose policy looks membership up
+    /// there.
     pub one: TableId,
-    /// A table of another.
+    /// One on another side. The same where a table's policy looks up what the
+    /// table is kept apart from.
     pub other: TableId,
+}
+
+impl fmt::Display for ForbiddenCombination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            guardrail,
+            one,
+            other,
+        } = self;
+        if one == other {
+            return write!(
+                f,
+                "guardrail `{guardrail}` forbids to read `{one}` by its own policy, which looks up \
+                 what is kept apart from it"
+            );
+        }
+        write!(
+            f,
+            "guardrail `{guardrail}` forbids to read `{one}` and `{other}` in one query"
+        )
+    }
+}
+
+/// A table that a query reads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Read {
+    pub(crate) table: TableId,
+    /// The table that the query names: the same, or one whose policy looks
+    /// membership up in it.
+    pub(crate) named: TableId,
+}
+
+impl Read {
+    /// A query that reads these tables and looks nothing up.
+    pub(crate) fn each<'a>(tables: impl IntoIterator<Item = &'a TableId>) -> BTreeSet<Self> {
+        let tables = tables.into_iter();
+        tables
+            .map(|table| Self {
+                table: table.clone(),
+                named: table.clone(),
+            })
+            .collect()
+    }
 }
 
 impl Guardrails {
@@ -92,9 +144,11 @@ impl Guardrails {
         compiler.finish()
     }
 
-    /// Where guardrails touch nothing, or do not fit.
-    pub fn warnings(&self) -> &[Fault] {
-        &self.warnings
+    /// Where guardrails do not fit, and, if the domains are `all_there`, where
+    /// they touch nothing.
+    pub fn warnings(&self, all_there: bool) -> impl Iterator<Item = &Fault> {
+        let warnings = self.warnings.iter();
+        warnings.filter(move |fault| all_there || fault.rule != MATCHES_NOTHING)
     }
 
     /// What is left of a table to `viewer`; `column` names a position.
@@ -139,44 +193,206 @@ impl Guardrails {
         limits
     }
 
-    /// Whether a guardrail keeps some of these tables, read by one query,
-    /// apart. Of several, the first in the order of the file.
+    /// Every guardrail on a table, whether it binds `viewer` or not.
+    pub(crate) fn findings(
+        &self,
+        table: &TableId,
+        viewer: &Viewer,
+        column: impl Fn(usize) -> String,
+    ) -> Vec<GuardrailFinding> {
+        let on_table = self.tables.get(table).into_iter().flatten();
+        on_table
+            .map(|guardrail| {
+                let names = |at: &[usize]| at.iter().map(|at| column(*at)).collect();
+                let except: Vec<Grantee> = guardrail.rule.exceptions(viewer).cloned().collect();
+                let (takes, rows, mask) = match &guardrail.takes {
+                    Takes::Rows(rows) => (Taken::Rows, Some(rows.clone()), None),
+                    Takes::Masks(masks) => (
+                        Taken::Masked(masks.iter().map(|(at, _)| column(*at)).collect()),
+                        None,
+                        masks.first().map(|(_, mask)| mask.clone()),
+                    ),
+                    Takes::Columns(columns) => (Taken::Denied(names(columns)), None, None),
+                    Takes::ColumnsWithoutPurpose(columns) => {
+                        (Taken::WithoutPurpose(names(columns)), None, None)
+                    }
+                };
+                let stated = matches!(takes, Taken::WithoutPurpose(_)) && viewer.purpose.is_some();
+                GuardrailFinding {
+                    name: guardrail.rule.name.clone(),
+                    stands: match (except.is_empty(), stated) {
+                        (false, _) => Stands::Excepted(except),
+                        (true, true) => Stands::PurposeStated,
+                        (true, false) => Stands::Binding,
+                    },
+                    takes,
+                    rows,
+                    mask,
+                }
+            })
+            .collect()
+    }
+
+    /// What is on a table, for comparing: with what it takes
+    /// written down, but for its predicate.
+    pub(crate) fn on(&self, table: &TableId) -> impl Iterator<Item = OnTable<'_>> {
+        self.tables
+            .get(table)
+            .into_iter()
+            .flatten()
+            .map(OnTable::of)
+    }
+
+    /// The sides that each guardrail keeps apart, with its name and whom it
+    /// does not bind.
+    pub(crate) fn combinations(&self) -> impl Iterator<Item = (&str, &[Grantee], &[TablePattern])> {
+        let combinations = self.combinations.iter();
+        combinations.map(|it| {
+            (
+                it.rule.name.as_str(),
+                it.rule.except.as_slice(),
+                it.sides.as_slice(),
+            )
+        })
+    }
+
+    /// Whether any guardrail keeps tables apart for the viewer.
+    pub(crate) fn keeps_apart(&self, viewer: &Viewer) -> bool {
+        self.combinations_for(viewer).next().is_some()
+    }
+
+    fn combinations_for(&self, viewer: &Viewer) -> impl Iterator<Item = &Combination> {
+        let combinations = self.combinations.iter();
+        combinations.filter(|combination| !combination.rule.excepts(viewer))
+    }
+
+    /// Whether a guardrail keeps some of what one query reads apart. Of
+    /// several, the first in the order of the file.
     pub(crate) fn forbidden_combination(
         &self,
         viewer: &Viewer,
-        tables: &BTreeSet<TableId>,
+        reads: &BTreeSet<Read>,
     ) -> Option<ForbiddenCombination> {
-        let mut binding = self
-            .combinations
-            .iter()
-            .filter(|combination| !combination.rule.excepts(viewer));
-        binding.find_map(|combination| {
-            let (one, other) = combination.two_sides(tables)?;
+        self.combinations_for(viewer).find_map(|combination| {
+            let (one, other) = combination.two_sides(reads)?;
             Some(ForbiddenCombination {
                 guardrail: combination.rule.name.clone(),
-                one,
-                other,
+                one: one.named.clone(),
+                other: other.named.clone(),
             })
         })
+    }
+
+    /// Where a table's policy looks membership up in what the table is kept
+    /// apart from, which nobody reads then whom the guardrail binds. Warnings,
+    /// where the guardrail stands.
+    pub fn contradictions<'a>(
+        &self,
+        domains: impl IntoIterator<Item = &'a DomainPolicy>,
+    ) -> Vec<Fault> {
+        if self.combinations.is_empty() {
+            return Vec::new();
+        }
+        let tables = domains.into_iter().flat_map(DomainPolicy::tables);
+        let mut faults = Vec::new();
+        for (id, policy) in tables {
+            let of_grants = policy.grants.iter().filter_map(|grant| {
+                let rows = grant.rows.as_deref()?;
+                Some(("grant", grant.name.as_ref(), rows))
+            });
+            let limits = self.tables.get(id).into_iter().flatten();
+            let of_guardrails = limits.filter_map(|guardrail| match &guardrail.takes {
+                Takes::Rows(rows) => Some(("guardrail", guardrail.rule.name.as_str(), rows)),
+                Takes::Masks(_) | Takes::Columns(_) | Takes::ColumnsWithoutPurpose(_) => None,
+            });
+            for (kind, name, rows) in of_grants.chain(of_guardrails) {
+                rows.for_each_entitlement(&mut |_, looked_up| {
+                    let reads = Read::each([id, &looked_up.table]);
+                    let apart = self.combinations.iter();
+                    for apart in apart.filter(|it| it.two_sides(&reads).is_some()) {
+                        let message = format!(
+                            "guardrail `{}` keeps `{id}` apart from `{}`, which {kind} `{name}` looks up: \
+                             nobody whom the guardrail binds reads `{id}` by it",
+                            apart.rule.name, looked_up.table
+                        );
+                        faults.push(
+                            Fault::warning(apart.span.clone(), "guardrail-hides-all", message)
+                                .with_help("look up a table that is on no side"),
+                        );
+                    }
+                });
+            }
+        }
+        faults
+    }
+}
+
+/// One guardrail on a table.
+pub(crate) struct OnTable<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) except: &'a [Grantee],
+    pub(crate) takes: Canonical,
+    pub(crate) rows: Option<&'a RowPredicate>,
+    /// Whether what it takes depends on a purpose being stated.
+    pub(crate) asks_purpose: bool,
+}
+
+impl<'a> OnTable<'a> {
+    fn of(guardrail: &'a TableGuardrail) -> Self {
+        let mut out = Canonical::new("guardrail");
+        let positions = |out: &mut Canonical, columns: &[usize]| {
+            out.list(columns, |out, at| out.number(*at as u64));
+        };
+        let mut rows = None;
+        match &guardrail.takes {
+            Takes::Rows(predicate) => {
+                out.tag("rows");
+                rows = Some(predicate);
+            }
+            Takes::Masks(masks) => {
+                out.tag("masks");
+                out.list(masks, |out, (at, mask)| {
+                    out.number(*at as u64);
+                    mask.encode(out);
+                });
+            }
+            Takes::Columns(columns) => {
+                out.tag("columns");
+                positions(&mut out, columns);
+            }
+            Takes::ColumnsWithoutPurpose(columns) => {
+                out.tag("columns without a purpose");
+                positions(&mut out, columns);
+            }
+        }
+        Self {
+            name: &guardrail.rule.name,
+            except: &guardrail.rule.except,
+            takes: out,
+            rows,
+            asks_purpose: matches!(guardrail.takes, Takes::ColumnsWithoutPurpose(_)),
+        }
     }
 }
 
 impl Combination {
     /// Two different tables of two different sides. A product that is on both
     /// sides in all its versions may still be read alone.
-    fn two_sides(&self, tables: &BTreeSet<TableId>) -> Option<(TableId, TableId)> {
+    fn two_sides<'a>(&self, reads: &'a BTreeSet<Read>) -> Option<(&'a Read, &'a Read)> {
         for (at, side) in self.sides.iter().enumerate() {
             for opposite in self.sides.iter().skip(at + 1) {
                 let on_both = |it: &TableId| side.matches(it) && opposite.matches(it);
-                for one in tables.iter().filter(|it| side.matches(it)) {
+                for one in reads.iter().filter(|it| side.matches(&it.table)) {
                     let alone = |other: &TableId| {
-                        (&one.domain, &one.table) == (&other.domain, &other.table)
-                            && on_both(one)
+                        (&one.table.domain, &one.table.table) == (&other.domain, &other.table)
+                            && on_both(&one.table)
                             && on_both(other)
                     };
-                    let mut others = tables.iter().filter(|it| opposite.matches(it));
-                    if let Some(other) = others.find(|other| *other != one && !alone(other)) {
-                        return Some((one.clone(), other.clone()));
+                    let mut others = reads.iter().filter(|it| opposite.matches(&it.table));
+                    if let Some(other) =
+                        others.find(|it| it.table != one.table && !alone(&it.table))
+                    {
+                        return Some((one, other));
                     }
                 }
             }
@@ -187,9 +403,13 @@ impl Combination {
 
 impl Rule {
     fn excepts(&self, viewer: &Viewer) -> bool {
-        self.except
-            .iter()
-            .any(|grantee| viewer.principal.is(grantee))
+        self.exceptions(viewer).next().is_some()
+    }
+
+    /// The exceptions that the viewer is.
+    fn exceptions(&self, viewer: &Viewer) -> impl Iterator<Item = &Grantee> {
+        let principal = Arc::clone(&viewer.principal);
+        self.except.iter().filter(move |it| principal.is(it))
     }
 }
 
@@ -213,8 +433,8 @@ impl Limits {
 }
 
 /// Shows how much there is, not what it says.
-impl std::fmt::Debug for Guardrails {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Guardrails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guardrails")
             .field("tables", &self.tables.len())
             .field("combinations", &self.combinations.len())

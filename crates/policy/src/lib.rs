@@ -33,7 +33,9 @@ mod scalar_type;
 
 mod access;
 mod canonical;
+pub mod diff;
 mod domain_policy;
+mod explain;
 mod guardrails;
 mod snapshot;
 mod suggest;
@@ -47,10 +49,13 @@ pub use access::{
 };
 pub use authenticator::Authenticator;
 pub use domain_policy::DomainPolicy;
+pub use explain::{
+    ColumnFinding, Explanation, GrantFinding, GuardrailFinding, Outcome, Standing, Stands,
+};
 pub use guardrails::{ForbiddenCombination, Guardrails};
 pub use mask::ColumnMask;
 pub use owner::Owner;
 pub use predicate::{CompareOp, Entitlement, Operand, RowPredicate};
 pub use principal::{Principal, PrincipalId, PrincipalKind};
-pub use snapshot::PolicySnapshot;
+pub use snapshot::{Discovery, PolicySnapshot};
 pub use viewer::Viewer;

@@ -60,6 +60,17 @@ pub struct Principal {
     id: PrincipalId,
     groups: BTreeSet<String>,
     attributes: BTreeMap<String, String>,
+    open: Open,
+}
+
+/// What of a session is not known: binding leaves it in predicates as it
+/// stands, for comparisons that have to hold whatever it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Open {
+    /// The name and the attributes.
+    pub(crate) identity: bool,
+    /// Which purpose is stated.
+    pub(crate) purpose: bool,
 }
 
 impl Principal {
@@ -74,7 +85,19 @@ impl Principal {
             id,
             groups,
             attributes,
+            open: Open::default(),
         }
+    }
+
+    /// The same with some of a session left open. No decision for somebody
+    /// who asks may be made of it.
+    pub(crate) fn leaving_open(mut self, open: Open) -> Self {
+        self.open = open;
+        self
+    }
+
+    pub(crate) fn open(&self) -> Open {
+        self.open
     }
 
     /// Kind and name.

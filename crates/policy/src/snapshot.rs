@@ -1,6 +1,7 @@
 //! All policy of a mesh at one moment, and the decision.
 
 mod compose;
+mod discovery;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,14 +9,17 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use weft_mesh::{DomainName, TableId};
+use weft_mesh::{DomainName, Grantee, TableId};
+
+pub use self::discovery::Discovery;
 
 use self::compose::{Active, Rows};
 use crate::{
-    Access, Authenticator, Denial, DenialReason, DomainPolicy, ForbiddenCombination, GrantReason,
-    Guardrails, RowPredicate, TableAccess, Viewer,
+    Access, Authenticator, ColumnFinding, Denial, DenialReason, DomainPolicy, Explanation,
+    ForbiddenCombination, GrantFinding, GrantReason, Guardrails, Principal, RowPredicate,
+    TableAccess, Viewer,
     domain_policy::{TableGrant, TablePolicy},
-    guardrails::Limits,
+    guardrails::{Limits, Read},
 };
 
 /// The identities, the guardrails and the grants of every served domain. Immutable; a reload
@@ -25,6 +29,7 @@ pub struct PolicySnapshot {
     authenticator: Authenticator,
     domains: HashMap<DomainName, Arc<DomainPolicy>>,
     guardrails: Guardrails,
+    auditors: Vec<Grantee>,
 }
 
 impl PolicySnapshot {
@@ -42,7 +47,36 @@ impl PolicySnapshot {
             authenticator,
             domains,
             guardrails,
+            auditors: Vec::new(),
         }
+    }
+
+    /// The same with those who answer for the whole mesh.
+    #[must_use]
+    pub fn with_auditors(mut self, auditors: Vec<Grantee>) -> Self {
+        self.auditors = auditors;
+        self
+    }
+
+    /// Whether the principal answers for the whole mesh. It says what they may
+    /// know of what others do and see, and gives no data.
+    pub fn is_auditor(&self, principal: &Principal) -> bool {
+        self.auditors.iter().any(|it| principal.is(it))
+    }
+
+    /// The domains that the principal is a steward of. It says what they may
+    /// know of what others do and see there, and gives no data.
+    pub fn stewarded(&self, principal: &Principal) -> BTreeSet<DomainName> {
+        let domains = self.domains.values();
+        domains
+            .filter(|domain| domain.stewards().iter().any(|it| principal.is(it)))
+            .map(|domain| domain.name().clone())
+            .collect()
+    }
+
+    /// The grants of one domain.
+    pub fn domain(&self, name: &DomainName) -> Option<&DomainPolicy> {
+        self.domains.get(name).map(AsRef::as_ref)
     }
 
     /// Who may log in.
@@ -70,6 +104,7 @@ impl PolicySnapshot {
         let Some(policy) = policy else {
             return Access::Denied(Denial {
                 reasons: vec![DenialReason::UnknownTable],
+                discovered_by: Vec::new(),
                 valid_until: None,
             });
         };
@@ -77,6 +112,7 @@ impl PolicySnapshot {
             active,
             grants,
             mut reasons,
+            discovered_by,
             valid_until,
         } = Claims::of(policy, viewer, &|asked| self.may_ask(&table.domain, asked));
         let mut columns = Vec::new();
@@ -98,6 +134,7 @@ impl PolicySnapshot {
             reasons.sort();
             return Access::Denied(Denial {
                 reasons,
+                discovered_by,
                 valid_until,
             });
         }
@@ -114,10 +151,48 @@ impl PolicySnapshot {
         })
     }
 
+    /// Why `viewer` sees of `table` what they see: the decision, with every
+    /// grant and guardrail on the table, those too that did not count. `None`
+    /// for a table that no served domain has.
+    ///
+    /// It tells all of the policy: who may read it is for the caller to know.
+    pub fn explain(&self, viewer: &Viewer, table: &TableId) -> Option<Explanation> {
+        let domain = self.domains.get(&table.domain)?;
+        let policy = domain.table(table)?;
+        let may_ask = |asked: &TableId| self.may_ask(&table.domain, asked);
+        let grants = policy.grants.iter().map(|grant| {
+            GrantFinding::of(
+                grant,
+                policy,
+                viewer,
+                holds(grant, viewer).err().as_ref(),
+                &may_ask,
+            )
+        });
+        let mut grants: Vec<GrantFinding> = grants.collect();
+        grants.sort_by(|a, b| a.name.cmp(&b.name));
+        let name = |at: usize| policy.columns.get(at).map(|column| column.name.clone());
+        let named = |at: usize| name(at).unwrap_or_default();
+        let guardrails = self.guardrails.findings(table, viewer, named);
+        let access = self.decide(viewer, table);
+        let columns = policy.columns.iter();
+        let columns =
+            columns.map(|column| ColumnFinding::of(&column.name, &access, &grants, &guardrails));
+        Some(Explanation {
+            table: table.clone(),
+            columns: columns.collect(),
+            grants,
+            guardrails,
+            owner: domain.owner().map(str::to_owned),
+            stewards: domain.stewards().to_vec(),
+            access,
+        })
+    }
+
     /// Whether predicates of `reader` may look membership up in a table: in
     /// one of its own, or that its owner lends it now. A domain that is served
     /// in an older version does not keep what has been withdrawn since.
-    fn may_ask(&self, reader: &DomainName, asked: &TableId) -> bool {
+    pub(crate) fn may_ask(&self, reader: &DomainName, asked: &TableId) -> bool {
         asked.domain == *reader
             || self
                 .domains
@@ -125,13 +200,50 @@ impl PolicySnapshot {
                 .is_some_and(|owner| owner.lends(asked))
     }
 
-    /// Whether a guardrail keeps some of `tables`, read by one query, apart.
+    /// Whether a grant lets the viewer find the table, whatever they see of it.
+    pub(crate) fn discovers(&self, viewer: &Viewer, table: &TableId) -> bool {
+        let policy = self.table(table);
+        policy.is_some_and(|policy| {
+            let mut grants = policy.grants_to(&viewer.principal);
+            grants.any(|(grant, _)| grant.only_discovers() && holds(grant, viewer).is_ok())
+        })
+    }
+
+    pub(crate) fn table(&self, table: &TableId) -> Option<&TablePolicy> {
+        self.domains.get(&table.domain)?.table(table)
+    }
+
+    pub(crate) fn guardrails(&self) -> &Guardrails {
+        &self.guardrails
+    }
+
+    pub(crate) fn auditors(&self) -> &[Grantee] {
+        &self.auditors
+    }
+
+    /// Whether a guardrail keeps some of what a query of `tables` reads apart:
+    /// them, and the tables that their policy looks membership up in.
     pub fn forbidden_combination(
         &self,
         viewer: &Viewer,
         tables: &BTreeSet<TableId>,
     ) -> Option<ForbiddenCombination> {
-        self.guardrails.forbidden_combination(viewer, tables)
+        if !self.guardrails.keeps_apart(viewer) {
+            return None;
+        }
+        let mut reads = BTreeSet::new();
+        for named in tables {
+            let itself = std::iter::once(named.clone());
+            let looked_up = match self.decide(viewer, named) {
+                Access::Granted(access) => access.lookups(),
+                Access::Denied(_) => BTreeSet::new(),
+            };
+            reads.extend(itself.chain(looked_up).map(|table| Read {
+                table,
+                named: named.clone(),
+            }));
+        }
+        self.guardrails.forbidden_combination(viewer, &reads)
     }
 }
 
@@ -140,6 +252,8 @@ struct Claims<'a> {
     active: Vec<Active<'a>>,
     grants: Vec<GrantReason>,
     reasons: Vec<DenialReason>,
+    /// Those that hold now and give no data.
+    discovered_by: Vec<GrantReason>,
     valid_until: Option<DateTime<Utc>>,
 }
 
@@ -149,6 +263,7 @@ impl<'a> Claims<'a> {
             active: Vec::new(),
             grants: Vec::new(),
             reasons: Vec::new(),
+            discovered_by: Vec::new(),
             valid_until: None,
         };
         let mut changes: Vec<DateTime<Utc>> = Vec::new();
@@ -157,21 +272,29 @@ impl<'a> Claims<'a> {
                 if let DenialReason::NotYet { from, .. } = &reason {
                     changes.push(*from);
                 }
-                claims.reasons.push(reason);
+                if !grant.only_discovers() {
+                    claims.reasons.push(reason);
+                }
                 continue;
             }
             changes.extend(grant.until);
-            claims.grants.push(GrantReason {
+            let reason = GrantReason {
                 grant: grant.name.to_string(),
                 to,
                 until: grant.until,
-            });
+            };
+            if grant.only_discovers() {
+                claims.discovered_by.push(reason);
+                continue;
+            }
+            claims.grants.push(reason);
             claims.active.push(Active {
                 grant,
                 rows: Rows::of(grant, viewer, may_ask),
             });
         }
         claims.grants.sort();
+        claims.discovered_by.sort();
         claims.valid_until = changes.into_iter().min();
         claims
     }

@@ -9,7 +9,7 @@ use crate::Principal;
 
 /// One look at the mesh. Two looks of one principal can differ: grants ask for
 /// a purpose, and end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Viewer {
     /// Whose rights count. Where a service acts for somebody, it is that
     /// somebody.

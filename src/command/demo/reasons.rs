@@ -106,6 +106,7 @@ fn describe(grant: &GrantManifest) -> String {
     };
     let mut text = match &grant.columns {
         ColumnSelection::All => "every column".to_owned(),
+        ColumnSelection::Nothing => "nothing but its name and description".to_owned(),
         ColumnSelection::Only(columns) => names(columns),
         ColumnSelection::Except(columns) => format!("every column except {}", names(columns)),
         ColumnSelection::Tags(tags) => format!("the columns tagged {}", names(tags)),

@@ -96,9 +96,9 @@ const CASES: [(&str, &str, &str, &str); 13] = [
     ),
     (
         "columns: '*'\n  discover: true",
-        "9:5: error[not-supported-yet]",
-        "",
-        "",
+        "8:14: error[discover-with-data]",
+        "gives no data, and this has `columns`",
+        "make two grants of it",
     ),
     (
         "columns: '*'\n  purposes: [just looking]",

@@ -394,5 +394,19 @@ async fn two_grants_a_guardrail_an_entitlement_and_a_purpose_on_one_table() {
             refuses_both(&person).await;
             refuses_both(&service).await;
         }
+        // What the policy of `people` looks up is read with it.
+        mesh.guardrails(&GUARDRAILS.replace("[sales.people,", "[sales.memberships,"));
+        let report = server.live.reload().await;
+        assert!(report.applied && report.faults.is_empty(), "{report:?}");
+        for viewer in &VIEWERS {
+            let person = server.client(viewer.name, "pw").await;
+            let both = "SELECT count(*) FROM sales.people p JOIN sales.visits v ON p.id = v.id";
+            let status = person.fails(both).await;
+            if viewer.groups.contains(&"staff") {
+                assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
+                assert!(!status.message().contains("memberships"), "{status:?}");
+                person.rows("SELECT id FROM sales.people").await;
+            }
+        }
     }
 }

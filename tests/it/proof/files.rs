@@ -37,9 +37,21 @@ pub(super) struct Data {
     pub(super) files: usize,
     pub(super) columns: Vec<(&'static str, Type)>,
     pub(super) rows: Vec<Vec<Value>>,
+    /// Bytes a row of a column that no contract declares; 0 without one.
+    pub(super) undeclared: usize,
 }
 
+const UNDECLARED: &str = "undeclared";
+
 impl Mesh {
+    /// The same with a column more in every file, which no contract declares.
+    pub(super) fn with_undeclared(mut self, bytes: usize) -> Self {
+        for data in &mut self.data {
+            data.undeclared = bytes;
+        }
+        self
+    }
+
     pub(super) fn write(&self, folder: &Path) {
         for (path, text) in &self.texts {
             let path = folder.join(path);
@@ -84,6 +96,7 @@ pub(super) fn mesh(world: &World) -> Mesh {
                 files: table.files,
                 columns: table.columns.iter().map(|it| (it.name, it.of)).collect(),
                 rows: table.rows.clone(),
+                undeclared: 0,
             });
         }
     }
@@ -129,6 +142,7 @@ pub(super) fn open_mesh(copies: &[(String, Copy)], like: &Mesh) -> Mesh {
                 files,
                 columns: copy.columns.clone(),
                 rows: copy.rows.clone(),
+                undeclared: 0,
             });
         }
     }
@@ -251,9 +265,23 @@ impl Data {
         for number in 0..self.files {
             let rows = self.rows.get(number * parts..).unwrap_or_default();
             let rows = &rows[..rows.len().min(parts)];
+            let undeclared: Vec<String> = match self.undeclared {
+                0 => Vec::new(),
+                bytes => (0..rows.len())
+                    .map(|row| format!("{row:0>bytes$}"))
+                    .collect(),
+            };
             match self.format {
                 Format::Parquet => {
-                    let batch = batch(&self.columns, rows, false);
+                    let mut batch = batch(&self.columns, rows, false);
+                    if self.undeclared > 0 {
+                        let fields = batch.schema().fields().iter().cloned().collect::<Vec<_>>();
+                        let more = Arc::new(Field::new(UNDECLARED, DataType::Utf8, false));
+                        let schema = Arc::new(Schema::new([vec![more], fields].concat()));
+                        let more: ArrayRef = Arc::new(StringArray::from(undeclared));
+                        let columns = [vec![more], batch.columns().to_vec()].concat();
+                        batch = RecordBatch::try_new(schema, columns).unwrap();
+                    }
                     let properties = WriterProperties::builder()
                         .set_max_row_group_row_count(Some(5))
                         .build();
@@ -264,15 +292,17 @@ impl Data {
                     writer.close().unwrap();
                 }
                 Format::Csv => {
-                    let names: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
+                    let mut names: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
+                    names.extend((self.undeclared > 0).then_some(UNDECLARED));
                     let mut text = names.join(",") + "\n";
-                    for row in rows {
+                    for (at, row) in rows.iter().enumerate() {
                         let cells: Vec<_> = row
                             .iter()
                             .map(|value| match value {
                                 Value::Text(text) => format!("\"{}\"", text.replace('"', "\"\"")),
                                 other => other.text(),
                             })
+                            .chain(undeclared.get(at).cloned())
                             .collect();
                         text.push_str(&(cells.join(",") + "\n"));
                     }
@@ -280,10 +310,14 @@ impl Data {
                 }
                 Format::Json => {
                     let mut text = String::new();
-                    for row in rows {
+                    for (at, row) in rows.iter().enumerate() {
                         let cells = self.columns.iter().zip(row);
+                        let more = undeclared
+                            .get(at)
+                            .map(|more| (UNDECLARED.to_owned(), more.clone().into()));
                         let object: serde_json::Map<_, _> = cells
                             .map(|((name, _), value)| ((*name).to_owned(), value.json()))
+                            .chain(more)
                             .collect();
                         text.push_str(&(serde_json::Value::from(object).to_string() + "\n"));
                     }

@@ -43,7 +43,8 @@ impl Scene {
     pub(super) fn new(world: &World, other: &World) -> Self {
         Self {
             one: files::mesh(world),
-            other: files::mesh(other),
+            // What no contract declares is hidden from everybody.
+            other: files::mesh(other).with_undeclared(1000),
             bare: Some(files::mesh(&generate::disguised(
                 &mut Rng::new(0),
                 world,

@@ -72,6 +72,7 @@ fn mesh(mesh: &Mesh) -> Json {
             "files": data.files,
             "columns": columns(&data.columns),
             "rows": rows(&data.rows),
+            "undeclared": data.undeclared,
         })
     });
     json!({ "texts": mesh.texts, "data": data.collect::<Vec<_>>() })
@@ -89,6 +90,7 @@ fn read_mesh(json: &Json) -> Mesh {
             files: usize::try_from(it["files"].as_u64().unwrap()).unwrap(),
             rows: read_rows(&it["rows"], &columns),
             columns,
+            undeclared: usize::try_from(it["undeclared"].as_u64().unwrap_or(0)).unwrap(),
         }
     });
     Mesh {

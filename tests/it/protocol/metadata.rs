@@ -32,27 +32,33 @@ async fn everybody_sees_their_own_tables() {
     let ana = server.client("ana", "pw-ana").await;
     let bo = server.client("bo", "pw-bo").await;
     let cy = server.client("cy", "pw-cy").await;
-    let tables = CommandGetTables::default();
+    let tables = CommandGetTables {
+        table_types: vec!["TABLE".to_owned()],
+        ..Default::default()
+    };
     let schemas = CommandGetDbSchemas::default();
     assert_eq!(column(&ana, &tables, "table_name").await, ["orders"]);
-    assert_eq!(column(&ana, &schemas, "db_schema_name").await, ["sales"]);
+    assert_eq!(
+        column(&ana, &schemas, "db_schema_name").await,
+        ["sales", "system"]
+    );
     assert_eq!(
         column(&bo, &tables, "table_name").await,
         ["people", "orders"]
     );
     assert_eq!(
         column(&bo, &schemas, "db_schema_name").await,
-        ["hr", "sales"]
+        ["hr", "sales", "system"]
     );
     assert!(column(&cy, &tables, "table_name").await.is_empty());
-    assert!(column(&cy, &schemas, "db_schema_name").await.is_empty());
+    assert_eq!(column(&cy, &schemas, "db_schema_name").await, ["system"]);
     for client in [&ana, &bo, &cy] {
         let catalogs = column(client, &CommandGetCatalogs {}, "catalog_name").await;
         assert_eq!(catalogs, ["acme"]);
     }
     assert_eq!(
         column(&ana, &CommandGetTableTypes {}, "table_type").await,
-        ["TABLE"]
+        ["TABLE", "VIEW"]
     );
 }
 
@@ -72,6 +78,7 @@ async fn filters() {
         (
             CommandGetTables {
                 catalog: some("acme"),
+                table_types: vec!["TABLE".to_owned()],
                 ..Default::default()
             },
             vec!["people", "orders"],
@@ -107,9 +114,10 @@ async fn filters() {
         (
             CommandGetTables {
                 table_types: vec!["VIEW".to_owned()],
+                table_name_filter_pattern: some("prod%"),
                 ..Default::default()
             },
-            vec![],
+            vec!["products"],
         ),
     ];
     for (command, expected) in cases {
@@ -291,7 +299,10 @@ async fn every_answer_has_the_schema_that_was_told() {
 async fn a_new_grant_shows_at_once() {
     let (mesh, server) = start().await;
     let cy = server.client("cy", "pw-cy").await;
-    let tables = CommandGetTables::default();
+    let tables = CommandGetTables {
+        table_types: vec!["TABLE".to_owned()],
+        ..Default::default()
+    };
     assert!(column(&cy, &tables, "table_name").await.is_empty());
     mesh.grants(
         "hr",

@@ -86,6 +86,20 @@ impl GovernedCatalog {
         }
     }
 
+    /// Whom to ask for a table that the viewer may find and not query, by its SQL
+    /// names. `None` for every other name, as for one that never existed.
+    pub fn whom_to_ask(&self, domain: &str, name: &str) -> Option<String> {
+        let schema = self.domains.get(domain)?;
+        let id = schema.tables.get(name)?.product.id();
+        let policy = schema.snapshot.policy();
+        match policy.decide(&schema.viewer, id) {
+            Access::Denied(denial) if !denial.discovered_by.is_empty() => {
+                Some(policy.domain(&id.domain)?.whom_to_ask())
+            }
+            Access::Denied(_) | Access::Granted(_) => None,
+        }
+    }
+
     /// Every visible table once, under its shortest name, by domain and name.
     pub fn visible_tables(&self) -> Vec<VisibleTable> {
         self.domains

@@ -12,6 +12,7 @@ mod below_nulls;
 mod catalog;
 mod dynamic_filter;
 mod entitlement;
+mod known;
 mod leakproof;
 mod lower;
 mod partitions;
@@ -25,6 +26,7 @@ mod verify;
 mod visible_rows;
 
 pub use catalog::{GovernedCatalog, VisibleColumn, VisibleTable};
+pub use known::{Freshness, KnownColumn, KnownTable, Reading, Shown, known_tables};
 pub use scan::GovernedScanExec;
 pub use table::{GovernedTable, UserPushdown};
 pub use verify::SealRefused;

@@ -30,7 +30,7 @@ use super::partitions;
 use super::private_session::private_state;
 use super::scan::{GovernedScanExec, Seal, SealIdentity};
 use super::unparsed;
-use super::visible_rows::{VisibleRows, row_width};
+use super::visible_rows::VisibleRows;
 use crate::error::redact;
 use crate::mask::MaskKeys;
 use crate::mesh_snapshot::{Epoch, MeshSnapshot};
@@ -96,13 +96,12 @@ impl GovernedTable {
         &self.access.table
     }
 
-    /// The same table with a Boolean column more, and its name: TRUE where
-    /// policy hides the cell of `column`, whatever the data is. `None` for a
-    /// column that is not visible.
-    pub fn with_hidden_flag(&self, column: &str) -> Option<(Self, String)> {
+    /// The same table with a Boolean column `flag` more: TRUE where policy
+    /// hides the cell of `column`, whatever the data is. `None` for a column
+    /// that is not visible.
+    pub fn with_hidden_flag(&self, column: &str, flag: &str) -> Option<Self> {
         let mut columns = self.access.columns.iter();
         let position = columns.position(|visible| visible.name == column)?;
-        let name = Self::hidden_flag_name(column);
         let mut table = Self {
             product: Arc::clone(&self.product),
             access: Arc::clone(&self.access),
@@ -116,18 +115,18 @@ impl GovernedTable {
             identity: self.identity.clone(),
         };
         if !table.flags.contains(&position) {
-            let flag = Arc::new(Field::new(&name, DataType::Boolean, false));
+            let flag = Arc::new(Field::new(flag, DataType::Boolean, false));
             let fields = table.schema.fields().iter().cloned().chain([flag]);
             table.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             table.flags.push(position);
             table.identity.push(false);
         }
-        Some((table, name))
+        Some(table)
     }
 
-    /// What the flag of a column is called.
-    pub fn hidden_flag_name(column: &str) -> String {
-        format!("cell_hidden({column})")
+    /// The contract's column that a column of the schema shows, or tells of.
+    pub fn source_column(&self, index: usize) -> Option<&str> {
+        Some(self.column_of(index)?.name.as_str())
     }
 
     /// The column of the access that an output column shows, or tells of.
@@ -162,9 +161,7 @@ impl GovernedTable {
 
     /// Whether every cell of the table is visible.
     fn hides_nothing(&self) -> bool {
-        let all = self.access.columns.len() == self.product.table().columns.len();
-        let clear = |column: &ColumnAccess| matches!(column.exposure, Exposure::Clear);
-        self.access.rows.is_none() && all && self.access.columns.iter().all(clear)
+        hides_nothing(&self.access, self.product.table())
     }
 
     /// The governed plan over the columns `wanted` (positions in the authorised
@@ -351,9 +348,8 @@ impl TableProvider for GovernedTable {
             },
             rows: VisibleRows::new(
                 self.product.visible_counts(),
+                self.principal.clone(),
                 self.access.digest(),
-                self.hides_nothing().then(|| self.product.total_bytes()),
-                row_width(&self.product.table().arrow_schema()),
             ),
             product: Arc::clone(&self.product),
             members: self.members.clone(),
@@ -368,6 +364,13 @@ impl TableProvider for GovernedTable {
         });
         above_the_seal(state, Arc::new(sealed), &schema, rest, projected.len())
     }
+}
+
+/// Whether an access shows every cell of a table.
+pub(super) fn hides_nothing(access: &TableAccess, contract: &Table) -> bool {
+    let all = access.columns.len() == contract.columns.len();
+    let clear = |column: &ColumnAccess| matches!(column.exposure, Exposure::Clear);
+    access.rows.is_none() && all && access.columns.iter().all(clear)
 }
 
 /// Filters that are not leakproof run above the seal, on authorised rows only.

@@ -1,10 +1,10 @@
 //! How large the planner believes a governed table to be.
 //!
 //! The planner puts the smaller side of a join into memory, so it needs sizes.
-//! They must not be a channel: footers count hidden rows. What is told is the
-//! number of rows that this very access has shown before, which its holder may
-//! count anyway. Until then it is a size class of the stored bytes where
-//! nothing of the table is hidden, and else one and the same class.
+//! They must not be a channel: footers count hidden rows, and stored bytes
+//! count columns that no contract declares. What is told is the number of rows
+//! that this principal has been shown by this very access before, and may count
+//! anyway. Until then every table is in one class.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,28 +12,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, Schema};
+use weft_policy::PrincipalId;
 
-/// Visible rows learned from full scans of one data snapshot, by the digest of
-/// the access that they were seen through.
+/// Visible rows learned from full scans of one data snapshot.
 #[derive(Clone, Default)]
-pub(crate) struct VisibleCounts(Arc<Mutex<HashMap<[u8; 32], usize>>>);
+pub(crate) struct VisibleCounts(Arc<Mutex<HashMap<Seen, usize>>>);
 
-/// Different accesses to one table that are remembered.
+/// Who looked, and the digest of the access through which: a plan tells its
+/// principal nothing of what others have read.
+type Seen = (PrincipalId, [u8; 32]);
+
+/// How many are remembered of one table.
 const REMEMBERED: usize = 4096;
 
 impl VisibleCounts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Seen, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, digest: &[u8; 32]) -> Option<usize> {
-        self.lock().get(digest).copied()
+    fn get(&self, seen: &Seen) -> Option<usize> {
+        self.lock().get(seen).copied()
     }
 
-    fn learn(&self, digest: [u8; 32], rows: usize) {
+    fn learn(&self, seen: Seen, rows: usize) {
         let mut counts = self.lock();
-        if counts.len() < REMEMBERED || counts.contains_key(&digest) {
-            counts.insert(digest, rows);
+        if counts.len() < REMEMBERED || counts.contains_key(&seen) {
+            counts.insert(seen, rows);
         }
     }
 }
@@ -44,37 +48,25 @@ impl fmt::Debug for VisibleCounts {
     }
 }
 
-/// The number of rows one access sees of one data snapshot.
+/// The number of rows that one principal sees of one data snapshot.
 #[derive(Clone, Debug)]
 pub(crate) struct VisibleRows {
     counts: VisibleCounts,
-    digest: [u8; 32],
-    size_class: usize,
+    seen: Seen,
 }
 
 impl VisibleRows {
-    /// `bytes` is the stored size of the snapshot, given where all of it is
-    /// visible; `width` the bytes of a row.
-    pub(crate) fn new(
-        counts: &VisibleCounts,
-        digest: [u8; 32],
-        bytes: Option<u64>,
-        width: usize,
-    ) -> Self {
-        let rows = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX) / width.max(1);
+    /// `digest` is that of the principal's access.
+    pub(crate) fn new(counts: &VisibleCounts, principal: PrincipalId, digest: [u8; 32]) -> Self {
         Self {
             counts: counts.clone(),
-            digest,
-            size_class: bytes.map_or(UNTOLD, |bytes| size_class(rows(bytes))),
+            seen: (principal, digest),
         }
     }
 
     /// Rows, never 0.
     pub(crate) fn estimate(&self) -> usize {
-        self.counts
-            .get(&self.digest)
-            .unwrap_or(self.size_class)
-            .max(1)
+        self.counts.get(&self.seen).unwrap_or(UNTOLD).max(1)
     }
 
     /// Counts one partition of a run over `partitions`; only a complete run is learned.
@@ -88,18 +80,10 @@ impl VisibleRows {
     }
 }
 
-/// The class of every table of which something is hidden: that of a fact
-/// table, so that what is known to be small is put into memory before it.
+/// The class of every table that has not been counted: that of a fact table,
+/// so that what is known to be small is put into memory before it. Two of them
+/// are joined in the order written.
 const UNTOLD: usize = 64 * 16 * 16 * 16;
-
-/// Powers of 16: two tables in one class are joined in the order written.
-fn size_class(rows: usize) -> usize {
-    let mut class = 64_usize;
-    while class < rows {
-        class = class.saturating_mul(16);
-    }
-    class
-}
 
 /// The rows that the partitions of one run have shown so far.
 #[derive(Debug, Default)]
@@ -127,7 +111,7 @@ impl RowCounter {
         self.run.rows.fetch_add(self.seen, Ordering::AcqRel);
         if self.run.finished.fetch_add(1, Ordering::AcqRel) + 1 == self.partitions {
             let total = self.run.rows.load(Ordering::Acquire);
-            self.rows.counts.learn(self.rows.digest, total);
+            self.rows.counts.learn(self.rows.seen.clone(), total);
         }
     }
 }

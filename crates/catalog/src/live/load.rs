@@ -143,7 +143,8 @@ pub(super) async fn assemble(
             return Err(Error::Manifests(faults));
         }
     };
-    faults.extend(guardrails.warnings().iter().cloned());
+    faults.extend(guardrails.warnings(absent.is_empty()).cloned());
+    faults.extend(guardrails.contradictions(served.iter().map(|good| good.policy.as_ref())));
     faults.sort_by(|a, b| {
         (&a.span.file, a.span.line, a.span.column).cmp(&(&b.span.file, b.span.line, b.span.column))
     });
@@ -164,7 +165,8 @@ pub(super) async fn assemble(
             authenticator,
             served.into_iter().map(|good| good.policy),
             guardrails,
-        ),
+        )
+        .with_auditors(mesh.auditors.clone()),
         domains,
         mask_keys: Arc::new(MaskKeys::new(secret.expose().as_bytes())),
         secret,

@@ -117,6 +117,8 @@ fn is_same(a: &Table, b: &Table) -> bool {
         ..c.clone()
     };
     a.newest == b.newest
+        && a.product == b.product
+        && a.version == b.version
         && a.status == b.status
         && a.description == b.description
         && a.tags == b.tags

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
@@ -26,6 +26,7 @@ pub(crate) struct DataSnapshot {
     /// The partition values of all files, a row each, under contract names.
     partitions: Option<RecordBatch>,
     total_bytes: u64,
+    last_modified: Option<DateTime<Utc>>,
     /// Equal for equal listings.
     id: u64,
     store: Arc<PinnedStore>,
@@ -49,6 +50,7 @@ impl DataSnapshot {
         Ok(Self {
             partitions: partition_batch(layout, &files).map_err(|e| e.to_string())?,
             total_bytes: listed.iter().map(|f| f.size).sum(),
+            last_modified: listed.iter().map(|f| f.last_modified).max(),
             id: identity(&listed),
             store: Arc::new(PinnedStore::new(storage, listed.iter().cloned())),
             listed,
@@ -70,6 +72,10 @@ impl DataSnapshot {
 
     pub(crate) fn total_bytes(&self) -> u64 {
         self.total_bytes
+    }
+
+    pub(crate) fn last_modified(&self) -> Option<DateTime<Utc>> {
+        self.last_modified
     }
 
     pub(crate) fn store(&self) -> &Arc<PinnedStore> {

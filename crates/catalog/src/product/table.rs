@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, internal_err};
@@ -150,6 +151,11 @@ impl ProductTable {
     /// Bytes of all files as they are stored; 0 where the table cannot be read.
     pub(crate) fn total_bytes(&self) -> u64 {
         self.data.as_ref().map_or(0, |data| data.total_bytes())
+    }
+
+    /// When the youngest file was written; none where there is no file.
+    pub(crate) fn last_modified(&self) -> Option<DateTime<Utc>> {
+        self.data.as_ref().ok()?.last_modified()
     }
 
     /// Whether `location` is a file of this listing.

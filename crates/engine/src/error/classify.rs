@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 
 use datafusion::{
     arrow::error::ArrowError,
-    common::{Column, SchemaError, TableReference},
+    common::{Column, ResolvedTableReference, SchemaError, TableReference},
     error::DataFusionError,
     sql::sqlparser::parser::ParserError,
 };
@@ -29,12 +29,13 @@ pub(crate) fn classify(error: DataFusionError) -> Error {
 }
 
 /// As [`classify`], with the names that `references` has in the statement for
-/// a table that cannot be found.
+/// a table that cannot be found. Where `whom_to_ask` knows of it, it may be
+/// known that it exists.
 pub(crate) fn with_references(
     error: DataFusionError,
     references: &[TableReference],
-    catalog: &str,
-    schema: &str,
+    (catalog, schema): (&str, &str),
+    whom_to_ask: impl Fn(&ResolvedTableReference) -> Option<String>,
 ) -> Error {
     let text = error.find_root().strip_backtrace();
     let missing = references.iter().find(|reference| {
@@ -42,7 +43,13 @@ pub(crate) fn with_references(
         text.ends_with(&format!("table '{resolved}' not found"))
     });
     match missing {
-        Some(reference) => Error::not_found("table", &reference.to_string()),
+        Some(reference) => {
+            let resolved = reference.clone().resolve(catalog, schema);
+            match whom_to_ask(&resolved) {
+                Some(whom) => Error::not_granted(&reference.to_string(), &whom),
+                None => Error::not_found("table", &reference.to_string()),
+            }
+        }
         None => classify(error),
     }
 }
@@ -390,8 +397,16 @@ mod tests {
         let references = [TableReference::partial("sales", "nope")];
         let error = DataFusionError::Plan("table 'mesh.sales.nope' not found".into());
         assert_eq!(
-            with_references(error, &references, "mesh", "crm").to_string(),
+            with_references(error, &references, ("mesh", "crm"), |_| None).to_string(),
             "table `sales.nope` does not exist or is not granted to you"
+        );
+        let error = DataFusionError::Plan("table 'mesh.sales.nope' not found".into());
+        let asked = |table: &ResolvedTableReference| {
+            (table.to_string() == "mesh.sales.nope").then(|| "otto".to_owned())
+        };
+        assert_eq!(
+            with_references(error, &references, ("mesh", "crm"), asked).to_string(),
+            "table `sales.nope` can be found, and is not granted to you; ask otto for access"
         );
     }
 }

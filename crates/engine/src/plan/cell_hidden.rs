@@ -18,15 +18,15 @@ use datafusion::{
     },
     datasource::{provider_as_source, source_as_provider},
     logical_expr::{
-        Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScanBuilder,
-        expr_rewriter::NamePreserver,
+        Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, Projection, SortExpr,
+        TableScanBuilder, expr_rewriter::NamePreserver,
     },
 };
 use weft_catalog::GovernedTable;
 
 use crate::{
     error::{Error, Result, classify},
-    functions::{CELL_HIDDEN_USAGE, argument_of_cell_hidden},
+    functions::{CELL_HIDDEN, CELL_HIDDEN_USAGE, argument_of_cell_hidden},
 };
 
 /// Replaces every call in a plan and its subqueries.
@@ -37,8 +37,9 @@ pub(super) fn with_hidden_flags(plan: LogicalPlan) -> Result<LogicalPlan> {
     if !contains_call(&plan)? {
         return Ok(plan);
     }
+    let flags = FlagNames::of(&plan)?;
     let plan = plan
-        .transform_up_with_subqueries(replace_calls)
+        .transform_up_with_subqueries(|node| replace_calls(node, &flags))
         .map_err(classify)?
         .data;
     if contains_call(&plan)? {
@@ -59,7 +60,37 @@ fn contains_call(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-fn replace_calls(plan: LogicalPlan) -> EngineResult<Transformed<LogicalPlan>> {
+/// What the flags of one plan are called: as no column in it is.
+struct FlagNames {
+    suffix: String,
+}
+
+impl FlagNames {
+    fn of(plan: &LogicalPlan) -> Result<Self> {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        plan.apply_with_subqueries(|node| {
+            names.extend(node.schema().fields().iter().map(|it| it.name().clone()));
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map_err(classify)?;
+        let mut flags = Self {
+            suffix: String::new(),
+        };
+        while names
+            .iter()
+            .any(|name| names.contains(&flags.of_column(name)))
+        {
+            flags.suffix.push('\'');
+        }
+        Ok(flags)
+    }
+
+    fn of_column(&self, column: &str) -> String {
+        format!("{CELL_HIDDEN}({column}){}", self.suffix)
+    }
+}
+
+fn replace_calls(plan: LogicalPlan, names: &FlagNames) -> EngineResult<Transformed<LogicalPlan>> {
     let mut asked: BTreeSet<Column> = BTreeSet::new();
     plan.apply_expressions(|expr| {
         expr.apply(|part| {
@@ -73,7 +104,7 @@ fn replace_calls(plan: LogicalPlan) -> EngineResult<Transformed<LogicalPlan>> {
     let mut flags: Vec<(Column, Column)> = Vec::new();
     for column in asked {
         for input in &mut inputs {
-            if let Some((wider, flag)) = with_flag(input, &column)? {
+            if let Some((wider, flag)) = with_flag(input, &column, names)? {
                 *input = wider;
                 flags.push((column, flag));
                 break;
@@ -83,18 +114,43 @@ fn replace_calls(plan: LogicalPlan) -> EngineResult<Transformed<LogicalPlan>> {
     if flags.is_empty() {
         return Ok(Transformed::no(plan));
     }
-    let names = NamePreserver::new(&plan);
-    let expressions = plan
-        .expressions()
-        .into_iter()
-        .map(|expr| {
-            let name = names.save(&expr);
-            let replaced = expr.transform_up(|part| Ok(replaced(part, &flags)))?.data;
-            Ok(name.restore(replaced))
-        })
-        .collect::<EngineResult<Vec<_>>>()?;
+    let replaced_in = |expr: Expr| -> EngineResult<Expr> {
+        Ok(expr.transform_up(|part| Ok(replaced(part, &flags)))?.data)
+    };
+    let preserver = NamePreserver::new(&plan);
+    let renamed_in = |expr: Expr| {
+        let name = preserver.save(&expr);
+        Ok(name.restore(replaced_in(expr)?))
+    };
     let before = Arc::clone(plan.schema());
-    let plan = plan.with_new_exprs(expressions, inputs)?;
+    let plan = match plan {
+        // `with_new_exprs` takes none that sorts, and what is sorted by has to
+        // stay equal to what is distinct.
+        LogicalPlan::Distinct(Distinct::On(on)) => {
+            let all = |exprs: Vec<Expr>| {
+                exprs
+                    .into_iter()
+                    .map(replaced_in)
+                    .collect::<EngineResult<Vec<_>>>()
+            };
+            let sorted = |by: Vec<SortExpr>| {
+                let by = by.into_iter();
+                by.map(|by| Ok(by.with_expr(replaced_in(by.expr.clone())?)))
+                    .collect::<EngineResult<Vec<_>>>()
+            };
+            let selected = on.select_expr.into_iter().map(renamed_in);
+            LogicalPlan::Distinct(Distinct::On(DistinctOn::try_new(
+                all(on.on_expr)?,
+                selected.collect::<EngineResult<_>>()?,
+                on.sort_expr.map(sorted).transpose()?,
+                inputs.pop().map_or(on.input, Arc::new),
+            )?))
+        }
+        plan => {
+            let expressions = plan.expressions().into_iter().map(renamed_in);
+            plan.with_new_exprs(expressions.collect::<EngineResult<_>>()?, inputs)?
+        }
+    };
     Ok(Transformed::yes(as_before(plan, &before)?))
 }
 
@@ -121,7 +177,11 @@ fn as_before(plan: LogicalPlan, schema: &DFSchema) -> EngineResult<LogicalPlan> 
 
 /// `plan` with one more column, and what it is called: the flag of `column`.
 /// `None` where the column is not one of a governed table, passed on as it is.
-fn with_flag(plan: &LogicalPlan, column: &Column) -> EngineResult<Option<(LogicalPlan, Column)>> {
+fn with_flag(
+    plan: &LogicalPlan,
+    column: &Column,
+    names: &FlagNames,
+) -> EngineResult<Option<(LogicalPlan, Column)>> {
     let Some(at) = plan.schema().maybe_index_of_column(column) else {
         return Ok(None);
     };
@@ -133,8 +193,9 @@ fn with_flag(plan: &LogicalPlan, column: &Column) -> EngineResult<Option<(Logica
         LogicalPlan::TableScan(scan) => {
             let provider = source_as_provider(&scan.source)?;
             let governed = provider.downcast_ref::<GovernedTable>();
-            let wider = governed.and_then(|table| table.with_hidden_flag(&column.name));
-            let Some((table, flag)) = wider.filter(|_| scan.projection.is_none()) else {
+            let flag = names.of_column(&column.name);
+            let wider = governed.and_then(|table| table.with_hidden_flag(&column.name, &flag));
+            let Some(table) = wider.filter(|_| scan.projection.is_none()) else {
                 return Ok(None);
             };
             let source = provider_as_source(Arc::new(table));
@@ -150,16 +211,16 @@ fn with_flag(plan: &LogicalPlan, column: &Column) -> EngineResult<Option<(Logica
                 return Ok(None);
             };
             let relation = alias.alias.clone();
-            rebuilt(plan, &alias.input, &inner, 0, Some(relation))
+            rebuilt(plan, &alias.input, &inner, 0, Some(relation), names)
         }
-        LogicalPlan::Projection(projection) => with_flag_of_projection(projection, at),
-        LogicalPlan::Filter(filter) => rebuilt(plan, &filter.input, column, 0, None),
-        LogicalPlan::Sort(sort) => rebuilt(plan, &sort.input, column, 0, None),
-        LogicalPlan::Limit(limit) => rebuilt(plan, &limit.input, column, 0, None),
-        LogicalPlan::Window(window) => rebuilt(plan, &window.input, column, 0, None),
-        LogicalPlan::Join(join) => match rebuilt(plan, &join.left, column, 0, None)? {
+        LogicalPlan::Projection(projection) => with_flag_of_projection(projection, at, names),
+        LogicalPlan::Filter(filter) => rebuilt(plan, &filter.input, column, 0, None, names),
+        LogicalPlan::Sort(sort) => rebuilt(plan, &sort.input, column, 0, None, names),
+        LogicalPlan::Limit(limit) => rebuilt(plan, &limit.input, column, 0, None, names),
+        LogicalPlan::Window(window) => rebuilt(plan, &window.input, column, 0, None, names),
+        LogicalPlan::Join(join) => match rebuilt(plan, &join.left, column, 0, None, names)? {
             Some(found) => Ok(Some(found)),
-            None => rebuilt(plan, &join.right, column, 1, None),
+            None => rebuilt(plan, &join.right, column, 1, None, names),
         },
         _ => Ok(None),
     }
@@ -172,8 +233,9 @@ fn rebuilt(
     column: &Column,
     position: usize,
     relation: Option<TableReference>,
+    names: &FlagNames,
 ) -> EngineResult<Option<(LogicalPlan, Column)>> {
-    let Some((wider, flag)) = with_flag(input, column)? else {
+    let Some((wider, flag)) = with_flag(input, column, names)? else {
         return Ok(None);
     };
     let mut inputs: Vec<LogicalPlan> = plan.inputs().into_iter().cloned().collect();
@@ -194,6 +256,7 @@ fn rebuilt(
 fn with_flag_of_projection(
     projection: &Projection,
     at: usize,
+    names: &FlagNames,
 ) -> EngineResult<Option<(LogicalPlan, Column)>> {
     let Some(expr) = projection.expr.get(at) else {
         return Ok(None);
@@ -206,12 +269,12 @@ fn with_flag_of_projection(
         return Ok(None);
     };
     let (relation, name) = expr.qualified_name();
-    let flag = Column::new(relation.clone(), GovernedTable::hidden_flag_name(&name));
+    let flag = Column::new(relation.clone(), names.of_column(&name));
     if projection.schema.has_column(&flag) {
         let plan = LogicalPlan::Projection(projection.clone());
         return Ok(Some((plan, flag)));
     }
-    let Some((wider, below)) = with_flag(&projection.input, inner)? else {
+    let Some((wider, below)) = with_flag(&projection.input, inner, names)? else {
         return Ok(None);
     };
     let mut expressions = projection.expr.clone();

@@ -25,10 +25,7 @@ pub(super) fn refuse_forbidden(
     let policy = session.snapshot().policy();
     match policy.forbidden_combination(session.viewer(), &tables) {
         None => Ok(tables),
-        Some(found) => Err(Error::PermissionDenied(format!(
-            "guardrail `{}` forbids to read `{}` and `{}` in one query",
-            found.guardrail, found.one, found.other
-        ))),
+        Some(found) => Err(Error::PermissionDenied(found.to_string())),
     }
 }
 

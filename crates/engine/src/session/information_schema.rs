@@ -20,6 +20,7 @@ use datafusion::{
 };
 
 use super::described::DescribedCatalog;
+use crate::system::SYSTEM;
 
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
@@ -32,40 +33,41 @@ const DELEGATED: [&str; 4] = ["columns", "parameters", "routines", "schemata"];
 #[derive(Debug)]
 pub(crate) struct InformationSchema {
     catalog_name: String,
-    governed: Arc<dyn CatalogProvider>,
+    schemas: Arc<dyn CatalogProvider>,
     provider: InformationSchemaProvider,
 }
 
 impl InformationSchema {
     pub(crate) fn new(
         catalog_name: &str,
-        governed: Arc<dyn CatalogProvider>,
+        schemas: Arc<dyn CatalogProvider>,
         table_functions: &HashMap<String, Arc<TableFunction>>,
     ) -> Self {
         let list = MemoryCatalogProviderList::new();
-        let described = DescribedCatalog(Arc::clone(&governed));
+        let described = DescribedCatalog(Arc::clone(&schemas));
         list.register_catalog(catalog_name.to_owned(), Arc::new(described));
         let provider = InformationSchemaProvider::new(Arc::new(list))
             .with_table_functions(table_functions.clone());
         Self {
             catalog_name: catalog_name.to_owned(),
-            governed,
+            schemas,
             provider,
         }
     }
 
     fn tables(&self) -> Result<MemTable> {
         let mut rows: Vec<(String, String, &str)> = Vec::new();
-        for schema_name in self.governed.schema_names() {
-            let Some(schema) = self.governed.schema(&schema_name) else {
+        for schema_name in self.schemas.schema_names() {
+            let Some(schema) = self.schemas.schema(&schema_name) else {
                 continue;
             };
-            rows.extend(
-                schema
-                    .table_names()
-                    .into_iter()
-                    .map(|t| (schema_name.clone(), t, "BASE TABLE")),
-            );
+            let kind = if schema_name == SYSTEM {
+                "VIEW"
+            } else {
+                "BASE TABLE"
+            };
+            let names = schema.table_names().into_iter();
+            rows.extend(names.map(|name| (schema_name.clone(), name, kind)));
         }
         rows.extend(
             self.table_names()

@@ -329,6 +329,31 @@ async fn cell_hidden_tells_policy_from_data() {
             "SELECT cell_hidden(b.email) FROM (VALUES (9)) a(id) LEFT JOIN sales.orders b ON a.id = b.id",
             "false",
         ),
+        // A column that is called as the flag would be is no flag.
+        (
+            "SELECT cell_hidden(email) FROM (SELECT id, email, NOT cell_hidden(email) AS \"cell_hidden(email)\" FROM sales.orders) t WHERE id = 2",
+            "true",
+        ),
+        (
+            "SELECT cell_hidden(email) FROM (SELECT id, email, false AS \"cell_hidden(email)\", false AS \"cell_hidden(email)'\" FROM sales.orders) t WHERE id = 2",
+            "true",
+        ),
+        (
+            "SELECT string_agg(id::varchar, ',' ORDER BY id) FROM (SELECT DISTINCT ON (cell_hidden(email)) id FROM sales.orders ORDER BY cell_hidden(email), id) t",
+            "1,2",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT DISTINCT ON (cell_hidden(email)) id FROM sales.orders) t",
+            "2",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT DISTINCT ON (id) id, cell_hidden(email) AS h FROM sales.orders ORDER BY id, cell_hidden(amount) DESC) t WHERE h",
+            "1",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT DISTINCT ON (id) cell_hidden(email) FROM sales.orders) t",
+            "3",
+        ),
     ] {
         assert_eq!(mesh.rows(sql).await.unwrap(), [expected], "{sql}");
     }

@@ -278,7 +278,10 @@ async fn the_session_tells_of_itself() {
         [format!("weft {}|acme|ana|∅", env!("CARGO_PKG_VERSION"))]
     );
     assert_eq!(mesh.rows("SHOW CATALOGS").await.unwrap(), ["acme"]);
-    assert_eq!(mesh.rows("SHOW SCHEMAS").await.unwrap(), ["sales"]);
+    assert_eq!(
+        mesh.rows("SHOW SCHEMAS").await.unwrap(),
+        ["sales", "system"]
+    );
     assert_eq!(
         mesh.rows("SHOW TABLES FROM sales").await.unwrap(),
         ["acme|sales|orders|BASE TABLE"]

@@ -74,9 +74,14 @@ fn read_grant(source: &Source, node: &Node) -> Option<GrantManifest> {
         .required("to")
         .map(|node| read_grantees(source, node, "to"));
     let on = fields.required("on").and_then(|node| read_on(source, node));
-    let columns = fields
-        .required("columns")
-        .and_then(|node| read_columns(source, node));
+    let columns = if read_discover(&fields) {
+        refuse_data(&fields);
+        Some(ColumnSelection::Nothing)
+    } else {
+        fields
+            .required("columns")
+            .and_then(|node| read_columns(source, node))
+    };
     let masks = fields
         .get("masks")
         .map(|node| read_masks(source, node))
@@ -102,7 +107,6 @@ fn read_grant(source: &Source, node: &Node) -> Option<GrantManifest> {
         .get("purposes")
         .map(|node| read_purposes(source, node))
         .unwrap_or_default();
-    fields.not_supported_yet("discover");
     fields.finish();
     Some(GrantManifest {
         name: name?,
@@ -115,6 +119,39 @@ fn read_grant(source: &Source, node: &Node) -> Option<GrantManifest> {
         until: until.map(|moment| moment.value),
         purposes,
     })
+}
+
+/// Whether the grant gives no data, and lets tables be found.
+fn read_discover(fields: &Fields<'_>) -> bool {
+    let Some(node) = fields.get("discover") else {
+        return false;
+    };
+    match node.as_boolean() {
+        Some(true) => true,
+        Some(false) => {
+            let message = "`discover` is `false`, which is what a grant without it is";
+            let error = fields.source.error(node, "wrong-value", message);
+            error.help("remove the key, or write `true`").report();
+            false
+        }
+        None => {
+            fields.source.wrong_type(node, "discover", "`true`");
+            false
+        }
+    }
+}
+
+/// A grant of discovery with data in it would be read as one or the other.
+fn refuse_data(fields: &Fields<'_>) {
+    for key in ["columns", "masks", "rows", "purposes"] {
+        if let Some(node) = fields.get(key) {
+            let message = format!("a grant with `discover` gives no data, and this has `{key}`");
+            let error = fields.source.error(node, "discover-with-data", message);
+            error
+                .help("make two grants of it: one that gives data, one that lets it be found")
+                .report();
+        }
+    }
 }
 
 fn read_purposes(source: &Source, node: &Node) -> Vec<Spanned<Purpose>> {

@@ -11,6 +11,8 @@ use crate::yaml::{Node, Source};
 /// How many entries are looked at. The store checks every file again when it is read.
 const MAX_ENTRIES: usize = 20_000;
 
+const ESCAPE_HELP: &str = "copy the data into the storage, or declare a storage where it lies";
+
 /// How deep below the location's prefix.
 const MAX_DEPTH: usize = 32;
 
@@ -55,13 +57,18 @@ pub(crate) fn check_local(
     } else {
         walk.matches = location.prefix().is_empty() || matches(location, &prefix);
     }
+    // The manifest is not at fault for what lies among the data.
     for link in &walk.escapes {
-        report_escape(source, node, link);
+        let message = format!(
+            "`{}` is a symlink that leads out of its storage: tables of `{text}` cannot be read",
+            link.display()
+        );
+        source
+            .warning(node, "symlink-escape", message)
+            .help(ESCAPE_HELP)
+            .report();
     }
-    if !walk.escapes.is_empty() {
-        return None;
-    }
-    if !walk.matches && walk.entries < MAX_ENTRIES {
+    if walk.escapes.is_empty() && !walk.matches && walk.entries < MAX_ENTRIES {
         source
             .warning(
                 node,
@@ -84,7 +91,7 @@ fn report_escape(source: &Source, node: &Node, link: &Path) {
                 link.display()
             ),
         )
-        .help("copy the data into the storage, or declare a storage where it lies")
+        .help(ESCAPE_HELP)
         .report();
 }
 

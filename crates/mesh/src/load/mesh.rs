@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use super::grants::read_grantees;
 use super::identity::{read_identity, read_secret};
 use crate::fault::Spanned;
 use crate::identity::{Identity, Mesh};
@@ -40,6 +41,10 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
         .get("identity")
         .map(|node| read_identity(source, node))
         .unwrap_or_else(Identity::default);
+    let auditors = fields
+        .get("auditors")
+        .map(|node| read_grantees(source, node, "auditors"))
+        .unwrap_or_default();
     let guardrails = fields
         .get("guardrails")
         .and_then(|node| Some(source.spanned(node, source.read_text(node, "guardrails")?)));
@@ -50,6 +55,7 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
             environment: environment.clone(),
             secret,
             identity,
+            auditors: auditors.into_iter().map(|it| it.value).collect(),
             guardrails: Vec::new(),
             file,
         }),

@@ -74,6 +74,7 @@ impl<'a> Compiler<'a> {
             .iter()
             .map(|grantee| grantee.value.clone())
             .collect();
+        let to: Arc<[Grantee]> = to.into_iter().collect();
         let name: Arc<str> = Arc::from(grant.name.value.as_str());
         let purposes: Arc<[Purpose]> = grant
             .purposes
@@ -83,9 +84,9 @@ impl<'a> Compiler<'a> {
         let mut faulty_masks = BTreeSet::new();
         let mut gives_any = false;
         for (at, table) in &targets {
-            let given = given_columns(&grant.columns, table);
+            let given = grant.columns.positions(table);
             let masks = self.masks(grant, table, &given, &mut faulty_masks);
-            if given.is_empty() {
+            if given.is_empty() && !grant.only_discovers() {
                 continue;
             }
             gives_any = true;
@@ -104,18 +105,16 @@ impl<'a> Compiler<'a> {
             );
             let (from, until, name) = (grant.from, grant.until, Arc::clone(&name));
             if let Some(policy) = self.policies.get_mut(*at) {
-                policy.add(
-                    TableGrant {
-                        name,
-                        from,
-                        until,
-                        columns,
-                        masks,
-                        rows,
-                        purposes: Arc::clone(&purposes),
-                    },
-                    &to,
-                );
+                policy.add(TableGrant {
+                    name,
+                    to: Arc::clone(&to),
+                    from,
+                    until,
+                    columns,
+                    masks,
+                    rows,
+                    purposes: Arc::clone(&purposes),
+                });
             }
         }
         if !gives_any && !targets.is_empty() && self.faults.is_empty() {
@@ -183,7 +182,7 @@ impl<'a> Compiler<'a> {
             return;
         }
         let named = match &grant.columns {
-            ColumnSelection::All => &[],
+            ColumnSelection::All | ColumnSelection::Nothing => &[],
             ColumnSelection::Only(names) | ColumnSelection::Except(names) => names.as_slice(),
             ColumnSelection::Tags(tags) => {
                 for tag in tags {
@@ -311,23 +310,6 @@ impl<'a> Compiler<'a> {
             None => fault,
         });
     }
-}
-
-/// The positions of the columns that a selection gives of a table.
-fn given_columns(selection: &ColumnSelection, table: &Table) -> Vec<usize> {
-    let names = |names: &[Spanned<String>], name: &str| names.iter().any(|it| it.value == name);
-    table
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| match selection {
-            ColumnSelection::All => true,
-            ColumnSelection::Only(only) => names(only, &column.name),
-            ColumnSelection::Except(except) => !names(except, &column.name),
-            ColumnSelection::Tags(tags) => tags.iter().any(|tag| column.tags.contains(&tag.value)),
-        })
-        .map(|(at, _)| at)
-        .collect()
 }
 
 /// Each name once, so that help does not depend on a hash's order.

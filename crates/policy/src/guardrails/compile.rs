@@ -7,7 +7,7 @@ use weft_mesh::{
     TableId, TablePattern,
 };
 
-use super::{Combination, Guardrails, Rule, TableGuardrail, Takes};
+use super::{Combination, Guardrails, MATCHES_NOTHING, Rule, TableGuardrail, Takes};
 use crate::{ColumnMask, RowPredicate, predicate::Entitlements};
 
 pub(super) struct Compiler<'a> {
@@ -73,7 +73,11 @@ impl<'a> Compiler<'a> {
                     self.warn_unmatched(manifest, side);
                 }
                 let sides = sides.iter().map(|side| side.value.clone()).collect();
-                self.combinations.push(Combination { rule, sides });
+                self.combinations.push(Combination {
+                    rule,
+                    span: manifest.name.span.clone(),
+                    sides,
+                });
             }
         }
     }
@@ -218,15 +222,14 @@ impl<'a> Compiler<'a> {
                     "guardrail `{}` is on domain `{}`, which is not served",
                     manifest.name.value, name.value
                 );
-                let warning =
-                    Fault::warning(name.span.clone(), "guardrail-matches-nothing", message);
+                let warning = Fault::warning(name.span.clone(), MATCHES_NOTHING, message);
                 self.warnings.push(warning);
             }
         }
         if found.is_empty() {
             let message = format!("guardrail `{}` touches no column", manifest.name.value);
             self.warnings.push(
-                Fault::warning(on.span.clone(), "guardrail-matches-nothing", message)
+                Fault::warning(on.span.clone(), MATCHES_NOTHING, message)
                     .with_help("correct `on`: as it stands, the guardrail takes nothing away"),
             );
         }
@@ -272,7 +275,7 @@ impl<'a> Compiler<'a> {
             );
             self.warnings.push(Fault::warning(
                 pattern.span.clone(),
-                "guardrail-matches-nothing",
+                MATCHES_NOTHING,
                 message,
             ));
         }

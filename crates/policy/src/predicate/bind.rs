@@ -226,6 +226,8 @@ impl Operand {
     fn bind(&self, viewer: &Viewer) -> Self {
         match self {
             Self::Column { .. } | Self::Literal(_) => self.clone(),
+            Self::User | Self::Attr(_) if viewer.principal.open().identity => self.clone(),
+            Self::Purpose if viewer.principal.open().purpose => self.clone(),
             Self::User => text(Some(viewer.principal.name())),
             Self::Purpose => text(viewer.purpose.as_ref().map(Purpose::as_str)),
             Self::Attr(name) => text(viewer.principal.attribute(name)),

@@ -9,7 +9,7 @@ use sqlparser::{
     ast::{Expr, ObjectNamePart, Spanned as _, UnaryOperator, Value},
     dialect::GenericDialect,
     parser::{Parser, ParserError},
-    tokenizer::{Location, Token},
+    tokenizer::{Location, Token, Tokenizer, TokenizerError, Whitespace},
 };
 
 use crate::literal::{SqlLiteral, TemporalKind, short};
@@ -76,10 +76,32 @@ pub(super) fn parse_expression(text: &str) -> Result<Expr, Problem> {
             format!("the row predicate does not parse: {message}"),
         ),
     };
-    let mut parser = Parser::new(&GenericDialect {})
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, text)
+        .tokenize_with_location()
+        .map_err(|TokenizerError { message, location }| {
+            syntax(ParserError::TokenizerError(message)).at(Some(location))
+        })?;
+    // YAML folds lines: what stood below `-- …` in the file would stand behind
+    // it here, and would limit nothing.
+    if let Some(comment) = tokens.iter().find(|token| {
+        matches!(
+            token.token,
+            Token::Whitespace(
+                Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)
+            )
+        )
+    }) {
+        return Err(Problem::new(
+            "predicate-comment",
+            "a row predicate takes no comments: YAML can fold what follows into them",
+        )
+        .with_help("write it as a YAML comment (`# …`) on a line above")
+        .at(Some(comment.span.start)));
+    }
+    let mut parser = Parser::new(&dialect)
         .with_recursion_limit(MAX_DEPTH)
-        .try_with_sql(text)
-        .map_err(syntax)?;
+        .with_tokens_with_locations(tokens);
     let expr = parser.parse_expr().map_err(syntax)?;
     let next = parser.peek_token();
     if next.token == Token::EOF {

@@ -136,6 +136,7 @@ fn denials_say_why() {
     let denied = |grants, reasons: Vec<DenialReason>, valid_until| {
         let expected = Access::Denied(Denial {
             reasons,
+            discovered_by: Vec::new(),
             valid_until,
         });
         assert_eq!(decide(grants, &ana()), expected);

@@ -13,8 +13,8 @@ use super::{
     orders, orders_id, patterns, table, user, viewer,
 };
 use crate::{
-    Access, ColumnMask, DenialReason, Exposure, GuardrailReason, Guardrails, Principal,
-    PrincipalId, Reveal, RowPredicate, TableAccess, Taken,
+    Access, ColumnMask, DenialReason, DomainPolicy, Exposure, GuardrailReason, Guardrails,
+    Principal, PrincipalId, Reveal, RowPredicate, TableAccess, Taken,
 };
 
 fn deny(on: GuardrailTarget) -> GuardrailEffect {
@@ -82,7 +82,7 @@ fn compile(
 
 fn warnings(guardrails: &[GuardrailManifest], domains: &[&Domain]) -> Vec<(&'static str, String)> {
     let compiled = compile(guardrails, domains).unwrap();
-    let warnings = compiled.warnings().iter();
+    let warnings = compiled.warnings(true);
     warnings
         .inspect(|fault| assert!(!fault.is_error()))
         .map(|fault| (fault.rule, fault.message.clone()))
@@ -388,7 +388,7 @@ fn a_mask_that_does_not_fit_is_nullify_with_a_warning() {
         masked(columns(&["amount", "Mixed"]), "fixed('x')"),
     )];
     let compiled = compile(&fixed, &[&sales]).unwrap();
-    assert_eq!(compiled.warnings().len(), 2);
+    assert_eq!(compiled.warnings(true).count(), 2);
     let access = granted(&fixed, &ana());
     for at in [3, 6] {
         let Exposure::Cells(rules) = &access.columns[at].exposure else {
@@ -465,6 +465,10 @@ fn what_is_no_limit_at_all_is_an_error() {
     for (effect, rule) in [
         (limited(everywhere(), "region ="), "predicate-syntax"),
         (limited(everywhere(), ""), "predicate-syntax"),
+        (
+            limited(everywhere(), "id > 1 -- AND region = 'EU'"),
+            "predicate-comment",
+        ),
         (
             limited(everywhere(), "100 / id > 1"),
             "predicate-not-allowed",
@@ -803,4 +807,86 @@ fn combinations() {
     let access = granted(&[apart(&["sales.*", "hr.*"])], &ana());
     assert_eq!(shown(&access), all_but(&[]));
     assert!(access.guardrails.is_empty());
+}
+
+/// What a table's policy looks up is read by whoever reads the table.
+#[test]
+fn combinations_count_lookups() {
+    let columns = || vec![column("id", DataType::Int64)];
+    let mut hr = named(
+        "hr",
+        vec![table("people", columns()), table("leave", columns())],
+    );
+    hr.grants = vec![
+        grant("those", &["everyone"])
+            .on(GrantTarget::Tables(names(&["people"])))
+            .rows("id IN (SELECT id FROM hr.leave)"),
+    ];
+    let mut health = named("health", vec![table("visits", columns())]);
+    health.grants = vec![grant("all", &["everyone"]).on(GrantTarget::All)];
+    let apart = |sides: &[&str]| {
+        guardrail(
+            "apart",
+            GuardrailEffect::ForbidCombine {
+                sides: patterns(sides),
+            },
+        )
+    };
+    let told = |sides: &[&str], read: &[&str]| {
+        let tables: BTreeSet<_> = read.iter().map(|text| id(text)).collect();
+        mesh(&[&hr, &health], &[apart(sides)])
+            .forbidden_combination(&viewer(&ana()), &tables)
+            .map(|found| found.to_string())
+    };
+    let sides = ["hr.leave", "health.visits"];
+    assert_eq!(
+        told(&sides, &["hr.people", "health.visits"]).as_deref(),
+        Some("guardrail `apart` forbids to read `hr.people` and `health.visits` in one query")
+    );
+    assert_eq!(told(&sides, &["hr.people"]), None);
+    assert_eq!(told(&sides, &["health.visits"]), None);
+    // A table that its own policy combines is read by nobody, and `check` says so.
+    let itself = ["hr.people", "hr.leave"];
+    assert_eq!(
+        told(&itself, &["hr.people"]).as_deref(),
+        Some(
+            "guardrail `apart` forbids to read `hr.people` by its own policy, which looks up what \
+             is kept apart from it"
+        )
+    );
+    let warnings = |sides: &[&str], limits: &[GuardrailManifest]| {
+        let domains = [&hr, &health];
+        let mut manifests = vec![apart(sides)];
+        manifests.extend(limits.iter().cloned());
+        let guardrails = Guardrails::compile(&manifests, &domains).unwrap();
+        let policies = domains.map(|it| DomainPolicy::compile(it, &domains).unwrap());
+        let faults = guardrails.contradictions(&policies);
+        assert!(faults.iter().all(|fault| !fault.is_error()));
+        faults
+            .into_iter()
+            .map(|fault| fault.message)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(&sides, &[]), [""; 0]);
+    assert_eq!(
+        warnings(&itself, &[]),
+        [
+            "guardrail `apart` keeps `hr.people` apart from `hr.leave`, which grant `those` looks up: \
+             nobody whom the guardrail binds reads `hr.people` by it"
+        ]
+    );
+    let limit = guardrail(
+        "limit",
+        limited(
+            tables(&["health.visits"]),
+            "id IN (SELECT id FROM hr.leave)",
+        ),
+    );
+    assert_eq!(
+        warnings(&sides, std::slice::from_ref(&limit)),
+        [
+            "guardrail `apart` keeps `health.visits` apart from `hr.leave`, which guardrail `limit` \
+             looks up: nobody whom the guardrail binds reads `health.visits` by it"
+        ]
+    );
 }

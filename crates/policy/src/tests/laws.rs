@@ -19,8 +19,8 @@ use super::{
     mesh, names, now, on, orders, orders_id, patterns, purpose, spanned, table, user,
 };
 use crate::{
-    Access, CellRule, ColumnMask, Exposure, Operand, RowPredicate, TableAccess, Viewer,
-    predicate::Entitlements,
+    Access, CellRule, ColumnMask, Explanation, Exposure, Operand, Outcome, RowPredicate, Standing,
+    TableAccess, Viewer, predicate::Entitlements,
 };
 
 const PREDICATES: [&str; 18] = [
@@ -69,7 +69,7 @@ const MASKS: [&[&str]; 7] = [
     &["bucket(5)", "hash"],
 ];
 
-fn any_grant() -> impl Strategy<Value = GrantManifest> {
+pub(super) fn any_grant() -> impl Strategy<Value = GrantManifest> {
     let masks = MASKS.map(|masks| proptest::option::weighted(0.4, 0..masks.len()));
     let to = [
         "user:ana",
@@ -112,7 +112,7 @@ fn any_purposes() -> impl Strategy<Value = Vec<&'static str>> {
     ]
 }
 
-fn any_grants() -> impl Strategy<Value = Vec<GrantManifest>> {
+pub(super) fn any_grants() -> impl Strategy<Value = Vec<GrantManifest>> {
     proptest::collection::vec(any_grant(), 1..6)
 }
 
@@ -149,7 +149,7 @@ fn any_target() -> impl Strategy<Value = GuardrailTarget> {
         )
 }
 
-fn any_guardrail() -> impl Strategy<Value = GuardrailManifest> {
+pub(super) fn any_guardrail() -> impl Strategy<Value = GuardrailManifest> {
     let rows: Vec<_> = PREDICATES.into_iter().chain(LIMITS).collect();
     let effect = prop_oneof![
         2 => (any_target(), proptest::sample::select(rows)).prop_map(|(on, it)| limited(on, it)),
@@ -166,11 +166,11 @@ fn any_guardrail() -> impl Strategy<Value = GuardrailManifest> {
         .prop_map(|(effect, whom, name)| except(guardrail(&format!("l{name}"), effect), &whom))
 }
 
-fn any_guardrails() -> impl Strategy<Value = Vec<GuardrailManifest>> {
+pub(super) fn any_guardrails() -> impl Strategy<Value = Vec<GuardrailManifest>> {
     proptest::collection::vec(any_guardrail(), 0..4)
 }
 
-fn any_row() -> impl Strategy<Value = Vec<ScalarValue>> {
+pub(super) fn any_row() -> impl Strategy<Value = Vec<ScalarValue>> {
     let region = proptest::option::of(proptest::sample::select(vec!["EU", "US", "eu", ""]));
     let email = proptest::option::of(proptest::sample::select(vec!["ana@x", "ben@x"]));
     let amount = proptest::option::of(-100_000i128..100_000);
@@ -195,7 +195,7 @@ fn any_row() -> impl Strategy<Value = Vec<ScalarValue>> {
         })
 }
 
-fn any_viewer() -> impl Strategy<Value = Viewer> {
+pub(super) fn any_viewer() -> impl Strategy<Value = Viewer> {
     let groups = proptest::sample::subsequence(vec!["analysts", "others"], 0..=2);
     (
         proptest::sample::select(vec!["ana", "ben"]),
@@ -211,7 +211,7 @@ fn any_viewer() -> impl Strategy<Value = Viewer> {
 }
 
 /// `orders` with marks of every kind, and `members`.
-fn sales(grants: Vec<GrantManifest>) -> Domain {
+pub(super) fn sales(grants: Vec<GrantManifest>) -> Domain {
     let mut orders = orders();
     orders.columns[1].inside.tags.insert("inside".to_owned());
     orders.columns[3].classification = Some("restricted".to_owned());
@@ -250,6 +250,37 @@ fn seen(access: &Access, viewer: &Viewer, row: &[ScalarValue]) -> Seen {
             .collect()
     };
     visible(access, row, viewer).then(cells)
+}
+
+/// Whether an explanation tells the decision: the same columns, each given by
+/// somebody, and nothing given or taken by what does not count.
+fn agrees(explained: &Explanation, access: &Access) -> bool {
+    let shown: Vec<&str> = match access {
+        Access::Granted(access) => access.columns.iter().map(|it| it.name.as_str()).collect(),
+        Access::Denied(_) => Vec::new(),
+    };
+    let columns = explained.columns.iter();
+    let visible: Vec<&str> = columns
+        .clone()
+        .filter(|it| it.outcome.is_visible())
+        .map(|it| it.name.as_str())
+        .collect();
+    let has_reasons = columns.clone().all(|it| match it.outcome {
+        Outcome::NotGranted => it.given_by.is_empty(),
+        Outcome::Denied => !it.given_by.is_empty() && !it.taken_by.is_empty(),
+        Outcome::Clear => !it.given_by.is_empty() && it.taken_by.is_empty(),
+        Outcome::Masked(_) | Outcome::Conditional(_) | Outcome::Hidden => !it.given_by.is_empty(),
+    });
+    let active = explained.grants.iter();
+    let active: Vec<&str> = active
+        .filter(|it| it.standing == Standing::Active)
+        .map(|it| it.name.as_str())
+        .collect();
+    let counted: Vec<&str> = match access {
+        Access::Granted(access) => access.grants.iter().map(|it| it.grant.as_str()).collect(),
+        Access::Denied(_) => active.clone(),
+    };
+    explained.access == *access && visible == shown && has_reasons && active == counted
 }
 
 /// The positions of the columns that a decision reads to tell rows apart.
@@ -297,6 +328,8 @@ proptest! {
         rows in proptest::collection::vec(any_row(), 8),
     ) {
         let access = decide(grants.clone(), &limits, &viewer);
+        let explained = mesh(&[&sales(grants.clone())], &limits).explain(&viewer, &orders_id());
+        prop_assert!(agrees(&explained.unwrap(), &access));
         let sales = sales(grants);
         for row in rows {
             prop_assert_eq!(

@@ -10,7 +10,10 @@ mod authentication;
 mod cells;
 mod columns;
 mod compile;
+mod diff;
+mod discovery;
 mod entitlements;
+mod explaining;
 mod guardrails;
 mod interpreter;
 mod laws;
@@ -75,6 +78,8 @@ pub(crate) fn column(name: &str, data_type: DataType) -> Column {
 pub(crate) fn table(name: &str, columns: Vec<Column>) -> Table {
     Table {
         name: TableName::parse(name).unwrap(),
+        product: name.to_owned(),
+        version: "1.0.0".to_owned(),
         major: 1,
         newest: true,
         status: TableStatus::Active,

@@ -117,6 +117,25 @@ fn each_message() {
             "the row predicate should end before `;` (at character 5)",
             "",
         ),
+        // YAML folds lines: what follows would be in the comment.
+        (
+            "id > 1 -- real ones AND region = 'EU'",
+            "predicate-comment",
+            "a row predicate takes no comments: YAML can fold what follows into them (at character 8)",
+            "write it as a YAML comment",
+        ),
+        (
+            "id > 1 -- real ones\nAND region = 'EU'",
+            "predicate-comment",
+            "a row predicate takes no comments: YAML can fold what follows into them (at line 1, character 8)",
+            "write it as a YAML comment",
+        ),
+        (
+            "id > 1 /* real ones */ AND region = 'EU'",
+            "predicate-comment",
+            "a row predicate takes no comments",
+            "write it as a YAML comment",
+        ),
         (
             "open region",
             "predicate-syntax",

@@ -13,11 +13,14 @@
 mod large_mesh;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use weft_mesh::{Domain, TableId};
+use weft_mesh::{Domain, Mesh, TableId};
+use weft_policy::diff::{Direction, MeshDiff, MeshState, compare};
 use weft_policy::{
     Access, Authenticator, DomainPolicy, Guardrails, PolicySnapshot, Principal, PrincipalId, Viewer,
 };
@@ -46,7 +49,7 @@ fn a_large_mesh_is_loaded_and_decided_quickly() {
         .map(|domain| Arc::new(DomainPolicy::compile(domain, &domains).unwrap()))
         .collect();
     let guardrails = Guardrails::compile(&mesh.guardrails, &domains).unwrap();
-    assert!(guardrails.warnings().is_empty());
+    assert!(guardrails.warnings(true).next().is_none());
     let compiled = started.elapsed();
 
     // No password is hashed: that would take minutes.
@@ -85,4 +88,109 @@ fn a_large_mesh_is_loaded_and_decided_quickly() {
     assert!(compiled < Duration::from_secs(30), "compile {compiled:?}");
     assert!(resolved < Duration::from_secs(5), "identities {resolved:?}");
     assert!(decided < Duration::from_secs(3), "decisions {decided:?}");
+}
+
+/// A mesh that is loaded and compiled.
+struct Loaded {
+    mesh: Mesh,
+    domains: Vec<Arc<Domain>>,
+    policy: PolicySnapshot,
+    folder: std::path::PathBuf,
+}
+
+impl Loaded {
+    fn load(manifest: &Path) -> Self {
+        let report = weft_mesh::load(manifest);
+        assert!(!report.has_errors(), "{}", report.faults[0]);
+        let domains: Vec<Arc<Domain>> = report
+            .domains
+            .iter()
+            .map(|load| load.domain.clone().unwrap())
+            .collect();
+        let held: Vec<&Domain> = domains.iter().map(AsRef::as_ref).collect();
+        let mesh = report.mesh.unwrap();
+        let policies: Vec<_> = held
+            .iter()
+            .map(|domain| Arc::new(DomainPolicy::compile(domain, &held).unwrap()))
+            .collect();
+        let guardrails = Guardrails::compile(&mesh.guardrails, &held).unwrap();
+        let who = Authenticator::without_credentials(&mesh.identity);
+        let policy = PolicySnapshot::new(who, policies, guardrails);
+        Self {
+            folder: fs::canonicalize(manifest.parent().unwrap()).unwrap(),
+            mesh,
+            domains,
+            policy,
+        }
+    }
+
+    fn state(&self) -> MeshState<'_> {
+        MeshState {
+            mesh: &self.mesh,
+            folder: &self.folder,
+            domains: &self.domains,
+            policy: &self.policy,
+        }
+    }
+}
+
+fn compared(what: &str, old: &Loaded, new: &Loaded) -> MeshDiff {
+    let started = Instant::now();
+    let diff = compare(&old.state(), &new.state(), Utc::now());
+    let took = started.elapsed();
+    eprintln!(
+        "{what}: {} kinds of change, compared in {took:?}",
+        diff.accesses.len()
+    );
+    diff
+}
+
+#[test]
+fn a_change_of_a_large_mesh_is_compared_quickly() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [one, other] = folders
+        .each_ref()
+        .map(|folder| large_mesh::write(folder.path(), &LARGE));
+    let started = Instant::now();
+    let old = Loaded::load(&one);
+    eprintln!("one mesh loaded in {:?}", started.elapsed());
+
+    let same = Loaded::load(&other);
+    let started = Instant::now();
+    assert!(compared("nothing", &old, &same).is_empty());
+    let nothing = started.elapsed();
+
+    // Two hundred grants of two domains, one user, and an exception of a guardrail on one table.
+    let change = |file: &str, from: &str, to: &str| {
+        let file = folders[1].path().join(file);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(file, text.replace(from, to)).unwrap();
+    };
+    for domain in ["d1", "d7"] {
+        for hundred in 0..9 {
+            let file = format!("{domain}/grants.yaml");
+            change(&file, &format!("'R{hundred}7'"), "'R0'");
+            change(&file, &format!("'R{hundred}72'"), "'R1'");
+        }
+    }
+    change("mesh.yaml", "name: u77\n", "name: v77\n");
+    let new = Loaded::load(&other);
+    let started = Instant::now();
+    let diff = compared("a few grants", &old, &new);
+    let few = started.elapsed();
+    assert_eq!(diff.direction(), Direction::BOTH);
+
+    // And what is on every table.
+    change("guardrails.yaml", "show_last(4)", "show_last(3)");
+    let new = Loaded::load(&other);
+    let started = Instant::now();
+    let diff = compared("a guardrail on every table", &old, &new);
+    let all = started.elapsed();
+    assert_eq!(diff.direction(), Direction::BOTH);
+
+    // Generous: unoptimised, beside other tests.
+    assert!(nothing < Duration::from_secs(20), "nothing {nothing:?}");
+    assert!(few < Duration::from_secs(30), "a few grants {few:?}");
+    assert!(all < Duration::from_secs(600), "every table {all:?}");
 }

@@ -25,7 +25,7 @@ pub(super) fn db_schemas_schema() -> SchemaRef {
     text_schema(&["catalog_name?", "db_schema_name"])
 }
 
-/// The domains in which the caller sees a table.
+/// The domains in which the caller sees a table, and `system`.
 pub(super) fn db_schemas(
     command: &CommandGetDbSchemas,
     view: &View,
@@ -37,6 +37,7 @@ pub(super) fn db_schemas(
     let domains: BTreeSet<&str> = view
         .tables
         .iter()
+        .chain(&view.views)
         .filter(|_| view.is_asked_for(command.catalog.as_ref()))
         .map(|table| table.domain.as_str())
         .filter(|domain| {
@@ -75,12 +76,12 @@ mod tests {
 
     #[test]
     fn schemas_are_filtered_and_sorted() {
-        check(None, None, &["crm", "sales"]);
-        check(Some("acme"), None, &["crm", "sales"]);
+        check(None, None, &["crm", "sales", "system"]);
+        check(Some("acme"), None, &["crm", "sales", "system"]);
         check(Some(""), None, &[]);
         check(Some("other"), None, &[]);
         check(Some("ac%"), None, &[]);
-        check(None, Some("s%"), &["sales"]);
+        check(None, Some("sa%"), &["sales"]);
         check(None, Some(""), &[]);
     }
 
@@ -88,6 +89,7 @@ mod tests {
     fn a_catalog_exists_even_when_empty() {
         let empty = View {
             tables: vec![],
+            views: vec![],
             ..view()
         };
         assert_eq!(texts(&catalogs(&empty).unwrap(), "catalog_name"), ["acme"]);

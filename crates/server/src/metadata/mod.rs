@@ -40,6 +40,8 @@ pub(crate) struct View {
     pub(crate) catalog: String,
     /// By schema and name.
     pub(crate) tables: Vec<VisibleTable>,
+    /// The tables of the schema `system`, which are computed.
+    pub(crate) views: Vec<VisibleTable>,
 }
 
 impl View {
@@ -139,6 +141,7 @@ impl FlightSql {
         let view = View {
             catalog: session.mesh_name().to_owned(),
             tables: session.visible_tables(),
+            views: session.system_tables(),
         };
         let answer = self
             .info
@@ -169,7 +172,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// `crm.customers` with a key of two columns, `sales.orders`,
-    /// `sales.order_lines`.
+    /// `sales.order_lines`, and `system.products`.
     pub(crate) fn view() -> View {
         View {
             catalog: "acme".to_owned(),
@@ -178,6 +181,7 @@ pub(crate) mod tests {
                 table("sales", "order_lines", &[]),
                 table("sales", "orders", &["id"]),
             ],
+            views: vec![table("system", "products", &[])],
         }
     }
 

@@ -14,6 +14,7 @@ use super::{View, text_schema};
 use crate::wire::schema_message;
 
 const TABLE: &str = "TABLE";
+const VIEW: &str = "VIEW";
 /// What `information_schema` calls a table; clients ask for either.
 const BASE_TABLE: &str = "BASE TABLE";
 
@@ -39,7 +40,10 @@ pub(super) fn tables_schema(include_schema: bool) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-pub(super) fn tables(command: &CommandGetTables, view: &View) -> Result<RecordBatch, ArrowError> {
+pub(super) fn tables<'a>(
+    command: &CommandGetTables,
+    view: &'a View,
+) -> Result<RecordBatch, ArrowError> {
     let schema_pattern = command.db_schema_filter_pattern.as_deref();
     let schema_pattern = schema_pattern.map(Pattern::parse);
     let table_pattern = command.table_name_filter_pattern.as_deref();
@@ -47,23 +51,27 @@ pub(super) fn tables(command: &CommandGetTables, view: &View) -> Result<RecordBa
     let fits = |pattern: &Option<Pattern>, text: &str| {
         pattern.as_ref().is_none_or(|pattern| pattern.matches(text))
     };
-    let of_type = command.table_types.is_empty()
-        || command
-            .table_types
-            .iter()
-            .any(|name| name == TABLE || name == BASE_TABLE);
+    let types = &command.table_types;
+    let of_type = |kind: &str| {
+        types.is_empty()
+            || types
+                .iter()
+                .any(|name| name == kind || (kind == TABLE && name == BASE_TABLE))
+    };
 
-    let mut found: Vec<&VisibleTable> = view
-        .tables
-        .iter()
-        .filter(|_| of_type && view.is_asked_for(command.catalog.as_ref()))
-        .filter(|table| fits(&schema_pattern, &table.domain) && fits(&table_pattern, &table.name))
+    let of_kind = |tables: &'a [VisibleTable], kind| tables.iter().map(move |table| (table, kind));
+    let mut found: Vec<(&VisibleTable, &str)> = of_kind(&view.tables, TABLE)
+        .chain(of_kind(&view.views, VIEW))
+        .filter(|(_, kind)| of_type(kind) && view.is_asked_for(command.catalog.as_ref()))
+        .filter(|(table, _)| {
+            fits(&schema_pattern, &table.domain) && fits(&table_pattern, &table.name)
+        })
         .collect();
-    found.sort_by(|a, b| (&a.domain, &a.name).cmp(&(&b.domain, &b.name)));
+    found.sort_by(|(a, _), (b, _)| (&a.domain, &a.name).cmp(&(&b.domain, &b.name)));
 
     let text = |value: fn(&VisibleTable) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(
-            found.iter().map(|table| value(table)),
+            found.iter().map(|(table, _)| value(table)),
         ))
     };
     let catalogs = StringArray::from_iter_values(found.iter().map(|_| &view.catalog));
@@ -71,12 +79,14 @@ pub(super) fn tables(command: &CommandGetTables, view: &View) -> Result<RecordBa
         Arc::new(catalogs),
         text(|table| &table.domain),
         text(|table| &table.name),
-        text(|_| TABLE),
+        Arc::new(StringArray::from_iter_values(
+            found.iter().map(|(_, kind)| kind),
+        )),
     ];
     if command.include_schema {
         let schemas = found
             .iter()
-            .map(|table| schema_message(&described_schema(&view.catalog, table)))
+            .map(|(table, _)| schema_message(&described_schema(&view.catalog, table)))
             .collect::<Result<Vec<_>, _>>()?;
         columns.push(Arc::new(BinaryArray::from_iter_values(schemas)));
     }
@@ -88,7 +98,7 @@ pub(super) fn table_types_schema() -> SchemaRef {
 }
 
 pub(super) fn table_types() -> Result<RecordBatch, ArrowError> {
-    let types = StringArray::from(vec![TABLE]);
+    let types = StringArray::from(vec![TABLE, VIEW]);
     RecordBatch::try_new(table_types_schema(), vec![Arc::new(types)])
 }
 
@@ -112,7 +122,7 @@ mod tests {
     fn tables_are_filtered_and_sorted() {
         let all = CommandGetTables::default;
         let some = |text: &str| Some(text.to_owned());
-        check(all(), &["customers", "order_lines", "orders"]);
+        check(all(), &["customers", "order_lines", "orders", "products"]);
         check(
             CommandGetTables {
                 catalog: some(""),
@@ -136,8 +146,9 @@ mod tests {
         );
         for (types, expected) in [
             (vec!["TABLE"], 3),
-            (vec!["VIEW", "BASE TABLE"], 3),
-            (vec!["VIEW"], 0),
+            (vec!["VIEW", "BASE TABLE"], 4),
+            (vec!["VIEW"], 1),
+            (vec!["LOCAL TEMPORARY"], 0),
         ] {
             let command = CommandGetTables {
                 table_types: types.into_iter().map(str::to_owned).collect(),

@@ -114,6 +114,8 @@ impl Lake {
         let domain = DomainName::parse("sales").unwrap();
         let table = Table {
             name: TableName::parse("t").unwrap(),
+            product: "t".to_owned(),
+            version: "1.0.0".to_owned(),
             major: 1,
             newest: true,
             status: TableStatus::Active,

@@ -31,9 +31,8 @@ const TABLE: &str = "{table}";
 #[derive(Debug)]
 pub(crate) struct TableDraft {
     pub(crate) table: Table,
-    /// The contract's `id`, and what names its product.
+    /// The contract's `id`.
     pub(crate) contract_id: String,
-    pub(crate) product: String,
 }
 
 /// Reads the tree of a contract: its tables, if it is served.
@@ -105,20 +104,28 @@ pub(crate) fn read_contract(
             )
         })
         .collect();
-    let text = |key: &str| root.child(key).and_then(Node::as_text).map(str::to_owned);
-    let contract_id = text("id").unwrap_or_default();
-    let product = text("dataProduct")
-        .or_else(|| text("name"))
-        .unwrap_or_else(|| contract_id.clone());
+    let contract_id = text_of(root, "id");
     tables
         .into_iter()
         .flatten()
         .map(|table| TableDraft {
             table,
             contract_id: contract_id.clone(),
-            product: product.clone(),
         })
         .collect()
+}
+
+/// What names the product that a contract is of.
+fn product_of(root: &Node) -> String {
+    let mut names = ["dataProduct", "name"].into_iter();
+    names
+        .find_map(|key| root.child(key).and_then(Node::as_text))
+        .map_or_else(|| text_of(root, "id"), str::to_owned)
+}
+
+fn text_of(root: &Node, key: &str) -> String {
+    let text = root.child(key).and_then(Node::as_text);
+    text.unwrap_or_default().to_owned()
 }
 
 fn check_header(source: &Source, root: &Node) {
@@ -244,6 +251,8 @@ fn read_table(
     let (server, (storage, location)) = found?;
     Some(Table {
         name: name?,
+        product: product_of(root),
+        version: text_of(root, "version"),
         major: major?,
         newest: false,
         status,

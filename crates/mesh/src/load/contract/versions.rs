@@ -48,7 +48,7 @@ fn conflict(draft: &TableDraft, other: &TableDraft) -> Option<Fault> {
     {
         return None;
     }
-    let same_product = draft.product == other.product || draft.contract_id == other.contract_id;
+    let same_product = table.product == first.product || draft.contract_id == other.contract_id;
     if table.name != first.name {
         return Some(refuse(
             table,

@@ -24,6 +24,18 @@ fn values(names: &[crate::Spanned<String>]) -> Vec<&str> {
 }
 
 #[test]
+fn a_table_can_be_shown_without_its_data() {
+    let grant = sound(&[
+        "to: [everyone]",
+        "on: orders",
+        "discover: true",
+        "until: 2027-03-31",
+    ]);
+    assert!(grant.only_discovers());
+    assert!(grant.until.is_some());
+}
+
+#[test]
 fn grants_in_every_form() {
     let grant = sound(&[
         "to: [user:ana, group:eu-partners, service:bi, everyone]",
@@ -218,9 +230,20 @@ fn every_bad_grant_is_a_fault() {
         ),
         (
             vec![to, on, columns, "discover: true"],
-            "not-supported-yet",
-            "`discover` is not supported yet",
+            "discover-with-data",
+            "a grant with `discover` gives no data, and this has `columns`",
         ),
+        (
+            vec![to, on, "discover: true", "rows: \"true\""],
+            "discover-with-data",
+            "a grant with `discover` gives no data, and this has `rows`",
+        ),
+        (
+            vec![to, on, columns, "discover: false"],
+            "wrong-value",
+            "`discover` is `false`",
+        ),
+        (vec![to, on, "discover: yes"], "wrong-type", "`discover`"),
     ] {
         let fixture = grant(&lines);
         let faults = fixture.faults();

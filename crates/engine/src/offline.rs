@@ -1,0 +1,168 @@
+//! What a statement would read, planned over schemas alone: no mesh is opened,
+//! no file is looked at, nothing runs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use datafusion::{
+    arrow::datatypes::SchemaRef,
+    catalog::{
+        CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+        SchemaProvider,
+    },
+    common::{ScalarValue, tree_node::TreeNodeRecursion},
+    datasource::empty::EmptyTable,
+    execution::{FunctionRegistry, config::SessionConfig, session_state::SessionStateBuilder},
+    logical_expr::LogicalPlan,
+};
+
+use crate::{
+    config::EngineConfig,
+    error::{Result, classify, with_references},
+    functions::{Caps, Registry, SessionConstants},
+    sql,
+};
+
+/// A table by the names that SQL has for it.
+#[derive(Debug, Clone)]
+pub struct OfflineTable {
+    /// The SQL schema.
+    pub domain: String,
+    /// The SQL name: `orders`, or `orders@1`.
+    pub name: String,
+    /// Every column of its contract.
+    pub schema: SchemaRef,
+}
+
+/// A table that a statement reads, and what of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Read {
+    /// The SQL schema.
+    pub domain: String,
+    /// The SQL name, as the statement has it.
+    pub name: String,
+    /// The columns that the statement cannot do without, in the order of the
+    /// contract.
+    pub columns: Vec<String>,
+}
+
+/// What `sql` reads of `tables` in the mesh called `mesh`. Whoever asks sees all
+/// of them: it says nothing of what anybody may read.
+///
+/// # Errors
+/// See [`Error`](crate::Error): a statement that is wrong, refused, too big, or
+/// names what is not there.
+pub async fn reads(sql: &str, mesh: &str, tables: &[OfflineTable]) -> Result<Vec<Read>> {
+    let parsed = sql::parse(sql, mesh)?;
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false)
+        .with_default_catalog_and_schema(mesh, "");
+    config.options_mut().execution.time_zone = Some("+00:00".to_owned());
+    let caps = Arc::new(Caps::new(EngineConfig::default().plan_timeout));
+    let nothing = ScalarValue::Utf8(None);
+    let constants = SessionConstants {
+        catalog: nothing.clone(),
+        schema: nothing.clone(),
+        user: nothing.clone(),
+        purpose: nothing,
+    };
+    let registry = Registry::new(&caps, &constants, config.options());
+    let catalogs = MemoryCatalogProviderList::new();
+    datafusion::catalog::CatalogProviderList::register_catalog(
+        &catalogs,
+        mesh.to_owned(),
+        Arc::new(catalog(tables)?),
+    );
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_catalog_list(Arc::new(catalogs))
+        .with_expr_planners(registry.expr_planners())
+        .with_aggregate_functions(registry.aggregate_functions())
+        .with_window_functions(registry.window_functions())
+        .build();
+    for function in registry.scalar_functions() {
+        state.register_udf(Arc::clone(function)).map_err(classify)?;
+    }
+    let references = state
+        .resolve_table_references(&parsed.statement)
+        .map_err(classify)?;
+    let plan = state
+        .statement_to_plan(parsed.statement)
+        .await
+        .map_err(|error| with_references(error, &references, (mesh, ""), |_| None))?;
+    let mut names = BTreeSet::new();
+    tables_of(&plan, &mut |table, _| {
+        names.insert(table);
+    })?;
+    let mut found: BTreeMap<(String, String), BTreeSet<usize>> = names
+        .into_iter()
+        .map(|name| (name, BTreeSet::new()))
+        .collect();
+    // Where the optimiser finds that a table is not needed at all, it is still read by its name.
+    let optimized = state.optimize(&plan).map_err(classify)?;
+    tables_of(&optimized, &mut |table, columns| {
+        found.entry(table).or_default().extend(columns);
+    })?;
+    let read = found.into_iter().map(|((domain, name), positions)| {
+        let schema = tables
+            .iter()
+            .find(|it| it.domain == domain && it.name == name)
+            .map(|it| Arc::clone(&it.schema));
+        let column = |at: &usize| Some(schema.as_ref()?.fields().get(*at)?.name().clone());
+        Read {
+            columns: positions.iter().filter_map(column).collect(),
+            domain,
+            name,
+        }
+    });
+    Ok(read.collect())
+}
+
+fn catalog(tables: &[OfflineTable]) -> Result<MemoryCatalogProvider> {
+    let catalog = MemoryCatalogProvider::new();
+    let mut schemas: BTreeMap<&str, Arc<MemorySchemaProvider>> = BTreeMap::new();
+    for table in tables {
+        let schema = schemas.entry(&table.domain).or_default();
+        let empty = Arc::new(EmptyTable::new(Arc::clone(&table.schema)));
+        schema
+            .register_table(table.name.clone(), empty)
+            .map_err(classify)?;
+    }
+    for (name, schema) in schemas {
+        catalog.register_schema(name, schema).map_err(classify)?;
+    }
+    Ok(catalog)
+}
+
+/// Every scan below a plan, in subqueries too, with the positions it reads.
+fn tables_of(
+    plan: &LogicalPlan,
+    visit: &mut impl FnMut((String, String), Vec<usize>),
+) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let schema = scan.source.schema();
+            let mut columns = match &scan.projection {
+                Some(columns) => columns.clone(),
+                None => (0..schema.fields().len()).collect(),
+            };
+            for filter in &scan.filters {
+                let read = filter.column_refs();
+                columns.extend(read.iter().filter_map(|it| schema.index_of(&it.name).ok()));
+            }
+            if let Some(domain) = scan.table_name.schema() {
+                visit(
+                    (domain.to_owned(), scan.table_name.table().to_owned()),
+                    columns,
+                );
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(classify)?;
+    Ok(())
+}

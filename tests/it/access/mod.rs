@@ -1,0 +1,4 @@
+//! `weft access`: who sees what, from the files of a mesh.
+
+mod diff;
+mod explain;
