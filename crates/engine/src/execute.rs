@@ -36,6 +36,7 @@ use crate::{
     plan::PhysicalQuery,
     runtime::panicked,
     session::GovernedSession,
+    system::reads_system,
 };
 
 pub(crate) use self::{revocation::end_what_is_revoked, running::RunningQueries};
@@ -85,7 +86,7 @@ impl RunningQuery {
         let claim = shared
             .config
             .kill_on_revoke
-            .then(|| Claim::new(session, tables));
+            .then(|| Claim::new(session, tables, reads_system(&physical.plan)));
         let registered = shared
             .running
             .register(query_id, session.owner(), &interrupt, claim);

@@ -23,6 +23,7 @@ use crate::{
     error::{Result, classify, with_references},
     functions::{Caps, Registry, SessionConstants},
     sql,
+    system::{SYSTEM, SystemTables},
 };
 
 /// A table by the names that SQL has for it.
@@ -48,8 +49,9 @@ pub struct Read {
     pub columns: Vec<String>,
 }
 
-/// What `sql` reads of `tables` in the mesh called `mesh`. Whoever asks sees all
-/// of them: it says nothing of what anybody may read.
+/// What `sql` reads of `tables` in the mesh called `mesh`, for somebody who sees
+/// these tables with these columns. The schemas that belong to no domain are
+/// there, and not told of.
 ///
 /// # Errors
 /// See [`Error`](crate::Error): a statement that is wrong, refused, too big, or
@@ -58,7 +60,7 @@ pub async fn reads(sql: &str, mesh: &str, tables: &[OfflineTable]) -> Result<Vec
     let parsed = sql::parse(sql, mesh)?;
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
-        .with_information_schema(false)
+        .with_information_schema(true)
         .with_default_catalog_and_schema(mesh, "");
     config.options_mut().execution.time_zone = Some("+00:00".to_owned());
     let caps = Arc::new(Caps::new(EngineConfig::default().plan_timeout));
@@ -95,8 +97,14 @@ pub async fn reads(sql: &str, mesh: &str, tables: &[OfflineTable]) -> Result<Vec
         .await
         .map_err(|error| with_references(error, &references, (mesh, ""), |_| None))?;
     let mut names = BTreeSet::new();
+    let is_told = |(domain, name): &(String, String)| {
+        let mut tables = tables.iter();
+        tables.any(|it| it.domain == *domain && it.name == *name)
+    };
     tables_of(&plan, &mut |table, _| {
-        names.insert(table);
+        if is_told(&table) {
+            names.insert(table);
+        }
     })?;
     let mut found: BTreeMap<(String, String), BTreeSet<usize>> = names
         .into_iter()
@@ -105,7 +113,9 @@ pub async fn reads(sql: &str, mesh: &str, tables: &[OfflineTable]) -> Result<Vec
     // Where the optimiser finds that a table is not needed at all, it is still read by its name.
     let optimized = state.optimize(&plan).map_err(classify)?;
     tables_of(&optimized, &mut |table, columns| {
-        found.entry(table).or_default().extend(columns);
+        if is_told(&table) {
+            found.entry(table).or_default().extend(columns);
+        }
     })?;
     let read = found.into_iter().map(|((domain, name), positions)| {
         let schema = tables
@@ -131,6 +141,11 @@ fn catalog(tables: &[OfflineTable]) -> Result<MemoryCatalogProvider> {
         schema
             .register_table(table.name.clone(), empty)
             .map_err(classify)?;
+    }
+    for table in SystemTables::new(&[]).describe() {
+        let empty = Arc::new(EmptyTable::new(table.schema));
+        let schema = schemas.entry(SYSTEM).or_default();
+        schema.register_table(table.name, empty).map_err(classify)?;
     }
     for (name, schema) in schemas {
         catalog.register_schema(name, schema).map_err(classify)?;

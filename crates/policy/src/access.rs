@@ -1,8 +1,8 @@
 //! The decision for one principal on one table, with its reasons.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use weft_mesh::{Grantee, Purpose, TableId};
@@ -184,6 +184,13 @@ impl TableAccess {
             });
         }
         tables
+    }
+
+    /// The visible columns, as a query finds them.
+    pub fn arrow_schema(&self) -> SchemaRef {
+        let fields = self.columns.iter();
+        let fields = fields.map(|it| Field::new(&it.name, it.data_type.clone(), it.nullable));
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
     /// SHA-256 over everything that decides what is visible: table, rows,

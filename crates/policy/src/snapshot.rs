@@ -200,15 +200,6 @@ impl PolicySnapshot {
                 .is_some_and(|owner| owner.lends(asked))
     }
 
-    /// Whether a grant lets the viewer find the table, whatever they see of it.
-    pub(crate) fn discovers(&self, viewer: &Viewer, table: &TableId) -> bool {
-        let policy = self.table(table);
-        policy.is_some_and(|policy| {
-            let mut grants = policy.grants_to(&viewer.principal);
-            grants.any(|(grant, _)| grant.only_discovers() && holds(grant, viewer).is_ok())
-        })
-    }
-
     pub(crate) fn table(&self, table: &TableId) -> Option<&TablePolicy> {
         self.domains.get(&table.domain)?.table(table)
     }

@@ -108,3 +108,53 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     assert_eq!(code, 1);
     assert!(err.contains("cannot be planned"), "{err}");
 }
+
+/// As the server plans it: over the columns and types that they have.
+#[test]
+fn a_query_is_planned_as_theirs() {
+    let said = |whom: &str, sql: &str| {
+        let (code, out, err) = explain(&["--as", whom, sql]);
+        (code, format!("{out}{err}"))
+    };
+    for (whom, sql) in [
+        ("user:ben", "SELECT * FROM sales.orders"),
+        ("user:ben", "SELECT count(*) FROM system.products"),
+        (
+            "user:ben",
+            "SELECT table_name FROM information_schema.tables",
+        ),
+        ("user:ben", "SHOW TABLES"),
+    ] {
+        let (code, text) = said(whom, sql);
+        assert_eq!(code, 0, "{sql}: {text}");
+        assert!(!text.contains("does not exist"), "{sql}: {text}");
+    }
+    for (whom, sql, refused) in [
+        (
+            "user:ben",
+            "SELECT order_id FROM (SELECT order_id, channel FROM sales.orders) t",
+            "channel",
+        ),
+        (
+            "user:ben",
+            "SELECT order_id FROM sales.orders WHERE false AND channel = 'web'",
+            "channel",
+        ),
+        ("user:ben", "DESCRIBE hr.people", "hr.people"),
+        ("user:ben", "SELECT 1 FROM hr.people", "hr.people"),
+    ] {
+        let (code, text) = said(whom, sql);
+        assert_eq!(code, 1, "{sql}: {text}");
+        let (_, reason) = text
+            .split_once("The query is refused: ")
+            .unwrap_or_else(|| panic!("{sql}: {text}"));
+        assert!(reason.contains(refused), "{sql}: {text}");
+    }
+    let found = json(&["--as", "user:ben", "SELECT channel FROM sales.orders"]);
+    assert!(
+        found["refused"].as_str().unwrap().contains("channel"),
+        "{found}"
+    );
+    let found = json(&["--as", "user:ben", "SELECT order_id FROM sales.orders"]);
+    assert!(found["refused"].is_null(), "{found}");
+}

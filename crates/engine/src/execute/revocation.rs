@@ -33,6 +33,8 @@ pub(crate) struct Claim {
     purpose: Option<Purpose>,
     /// The digest of the decision on each table that the statement reads.
     tables: BTreeMap<TableId, Option<[u8; 32]>>,
+    /// Whether it reads the schema `system`, which tells of all manifests.
+    reads_system: bool,
     /// The last snapshot that it was held against.
     checked: Arc<MeshSnapshot>,
     /// When a decision ends by the clock.
@@ -40,7 +42,11 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    pub(super) fn new(session: &GovernedSession, tables: &BTreeSet<TableId>) -> Self {
+    pub(super) fn new(
+        session: &GovernedSession,
+        tables: &BTreeSet<TableId>,
+        reads_system: bool,
+    ) -> Self {
         let (snapshot, viewer) = (session.snapshot(), session.viewer());
         let policy = snapshot.policy();
         let mut valid_until = None;
@@ -57,6 +63,7 @@ impl Claim {
                 .credential_tag(session.owner().caller()),
             purpose: viewer.purpose.clone(),
             tables,
+            reads_system,
             checked: Arc::clone(snapshot),
             valid_until,
         }
@@ -77,6 +84,9 @@ impl Claim {
         let is_over = self.valid_until.is_some_and(|until| until <= now);
         if !is_over && self.checked.is_governed_as(snapshot) {
             return Ok(());
+        }
+        if self.reads_system && self.checked.epoch() != snapshot.epoch() {
+            return Err("the manifests have changed".to_owned());
         }
         let decided = catch_unwind(AssertUnwindSafe(|| self.decide(snapshot.policy(), now)));
         self.valid_until = decided.unwrap_or_else(|_| Err("the decision panicked".to_owned()))?;

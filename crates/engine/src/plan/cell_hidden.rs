@@ -18,8 +18,8 @@ use datafusion::{
     },
     datasource::{provider_as_source, source_as_provider},
     logical_expr::{
-        Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, Projection, SortExpr,
-        TableScanBuilder, expr_rewriter::NamePreserver,
+        Distinct, DistinctOn, Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder, Projection,
+        SortExpr, TableScanBuilder, expr_rewriter::NamePreserver,
     },
 };
 use weft_catalog::GovernedTable;
@@ -121,6 +121,23 @@ fn replace_calls(plan: LogicalPlan, names: &FlagNames) -> EngineResult<Transform
     let renamed_in = |expr: Expr| {
         let name = preserver.save(&expr);
         Ok(name.restore(replaced_in(expr)?))
+    };
+    // The columns of grouping sets have names, the sets have none.
+    let renamed_in = |expr: Expr| -> EngineResult<Expr> {
+        let all = |exprs: Vec<Expr>| exprs.into_iter().map(renamed_in).collect();
+        Ok(match expr {
+            Expr::GroupingSet(GroupingSet::Rollup(exprs)) => {
+                Expr::GroupingSet(GroupingSet::Rollup(all(exprs)?))
+            }
+            Expr::GroupingSet(GroupingSet::Cube(exprs)) => {
+                Expr::GroupingSet(GroupingSet::Cube(all(exprs)?))
+            }
+            Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => {
+                let sets = sets.into_iter().map(all).collect::<EngineResult<_>>()?;
+                Expr::GroupingSet(GroupingSet::GroupingSets(sets))
+            }
+            expr => renamed_in(expr)?,
+        })
     };
     let before = Arc::clone(plan.schema());
     let plan = match plan {

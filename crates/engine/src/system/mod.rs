@@ -19,7 +19,7 @@ mod table;
 
 pub use self::table::{Look, SystemColumn, SystemTable};
 pub(crate) use self::{
-    scan::SystemScanExec,
+    scan::{SystemScanExec, reads_system},
     schema::{SystemSchema, SystemTables},
 };
 

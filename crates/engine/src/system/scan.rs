@@ -72,6 +72,12 @@ impl SystemScanExec {
     }
 }
 
+/// Whether `plan` reads a table of the schema.
+pub(crate) fn reads_system(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let mut children = plan.children().into_iter();
+    plan.is::<SystemScanExec>() || children.any(reads_system)
+}
+
 /// Our own error, in the engine's.
 fn made(batch: crate::Result<RecordBatch>) -> Result<RecordBatch> {
     batch.map_err(|error| DataFusionError::External(Box::new(error)))

@@ -351,6 +351,18 @@ async fn cell_hidden_tells_policy_from_data() {
             "1",
         ),
         (
+            "SELECT string_agg(n::varchar, ',' ORDER BY n) FROM (SELECT count(*) AS n FROM sales.orders GROUP BY ROLLUP (cell_hidden(email))) t",
+            "1,2,3",
+        ),
+        (
+            "SELECT string_agg(n::varchar, ',' ORDER BY n) FROM (SELECT cell_hidden(email) AS h, count(*) AS n FROM sales.orders GROUP BY GROUPING SETS ((cell_hidden(email)), ())) t",
+            "1,2,3",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT cell_hidden(email), cell_hidden(amount), count(*) FROM sales.orders GROUP BY CUBE (cell_hidden(email), cell_hidden(amount))) t",
+            "8",
+        ),
+        (
             "SELECT count(*) FROM (SELECT DISTINCT ON (id) cell_hidden(email) FROM sales.orders) t",
             "3",
         ),

@@ -16,8 +16,9 @@ use crate::{Access, CellRule, ColumnAccess, Exposure, Reveal, RowPredicate, Tabl
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct View {
     pub(super) access: Access,
-    /// Whether a grant lets the table be found, whatever else is seen of it.
-    pub(super) discovers: bool,
+    /// The positions of the columns that can be known by a grant that lets the
+    /// table be found, whatever else is seen of it.
+    pub(super) found: Option<Vec<usize>>,
 }
 
 /// What predicates and columns of both sides mean.
@@ -94,7 +95,7 @@ fn granted(view: Option<&View>) -> Option<&TableAccess> {
 fn presence(view: Option<&View>) -> Presence {
     match view {
         Some(view) if matches!(view.access, Access::Granted(_)) => Presence::Granted,
-        Some(view) if view.discovers => Presence::Found,
+        Some(view) if view.found.is_some() => Presence::Found,
         Some(_) | None => Presence::Hidden,
     }
 }
@@ -118,15 +119,14 @@ fn found(
         let Some(view) = view else {
             return BTreeSet::new();
         };
-        match (&view.access, table) {
-            (_, Some(table)) if view.discovers => {
-                table.columns.iter().map(|it| it.name.clone()).collect()
-            }
-            (Access::Granted(access), _) => {
-                access.columns.iter().map(|it| it.name.clone()).collect()
-            }
-            (Access::Denied(_), _) => BTreeSet::new(),
-        }
+        let read = match &view.access {
+            Access::Granted(access) => access.columns.as_slice(),
+            Access::Denied(_) => &[],
+        };
+        let positions = view.found.iter().flatten();
+        let found = positions.filter_map(|at| table?.columns.get(*at));
+        let read = read.iter().map(|it| it.name.clone());
+        read.chain(found.map(|it| it.name.clone())).collect()
     };
     let (before, after) = (known(old, ground.old), known(new, ground.new));
     let seen = |side: fn(&ColumnChange) -> Option<&ColumnView>| -> BTreeSet<String> {

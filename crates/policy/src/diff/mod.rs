@@ -10,6 +10,7 @@
 //! and at every later moment at which a grant begins or ends.
 
 mod access;
+mod combinations;
 mod contracts;
 mod ground;
 mod implication;

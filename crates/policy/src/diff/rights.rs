@@ -1,25 +1,32 @@
 //! Rights that are not about one table: who there is and acts for whom, who
-//! answers for domains and the mesh, which tables one query may read.
+//! answers for domains and the mesh, which tables one query may read
+//! ([`combinations`](super::combinations)).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::DateTime;
-use weft_mesh::{IdentityCredential, SecretRef, TableId, TablePattern};
+use weft_mesh::{IdentityCredential, PasswordSource, SecretRef, TableId};
 
 use super::{
     MeshState,
+    combinations::Combinations,
     ground::Ground,
     report::{Direction, RightChange, RightKind, Subject},
     subjects::{Candidate, Subjects},
 };
-use crate::{PolicySnapshot, Principal, PrincipalId, Viewer, guardrails::Read};
+use crate::{PolicySnapshot, Principal, PrincipalId};
 
 /// Those of one kind and wording together.
 #[derive(Default)]
-struct Told(BTreeMap<(RightKind, Direction, String), BTreeSet<Subject>>);
+pub(super) struct Told(BTreeMap<(RightKind, Direction, String), BTreeSet<Subject>>);
 
 impl Told {
-    fn add(&mut self, kind: RightKind, direction: Direction, what: String, who: Option<&Subject>) {
+    pub(super) fn add(
+        &mut self,
+        kind: RightKind,
+        direction: Direction,
+        what: String,
+        who: Option<&Subject>,
+    ) {
         let subjects = self.0.entry((kind, direction, what)).or_default();
         subjects.extend(who.cloned());
     }
@@ -35,14 +42,10 @@ pub(super) fn changes(
     mesh(&mut told, old, new);
     entitlements(&mut told, old, new);
     impersonation(&mut told, old, new);
-    let mut combinations = Combinations {
-        old: old.policy,
-        new: new.policy,
-        tables: grounds.keys().collect(),
-        pairs: BTreeMap::new(),
-    };
+    let mut combinations = Combinations::new(old.policy, new.policy, grounds);
     for candidate in &subjects.candidates {
         identity(&mut told, candidate);
+        credential(&mut told, candidate, old, new);
         stewards(&mut told, candidate, old.policy, new.policy);
         combinations.tell(&mut told, candidate);
     }
@@ -64,14 +67,7 @@ fn mesh(told: &mut Told, old: &MeshState<'_>, new: &MeshState<'_>) {
             new.mesh.name, old.mesh.name
         ));
     }
-    // A file inside of the mesh is named from there: two checkouts are at two places.
-    let secret = |state: &MeshState<'_>| match state.mesh.secret.as_ref()? {
-        SecretRef::File(path) => {
-            let inside = path.strip_prefix(state.folder).unwrap_or(path);
-            Some(format!("file:{}", inside.display()))
-        }
-        SecretRef::Env(name) => Some(format!("env:{name}")),
-    };
+    let secret = |state: &MeshState<'_>| state.mesh.secret.as_ref().map(|it| place(it, state));
     if secret(old) != secret(new) {
         note("`hash` and `token` masks have another key: their values change".to_owned());
     }
@@ -178,6 +174,47 @@ fn identity(told: &mut Told, candidate: &Candidate) {
     }
 }
 
+/// Another password or token is no other right, and may be another person.
+fn credential(told: &mut Told, candidate: &Candidate, old: &MeshState<'_>, new: &MeshState<'_>) {
+    let Subject::Principal(id) = &candidate.subject else {
+        return;
+    };
+    let of = |state: &MeshState<'_>| {
+        let mut users = state.mesh.identity.users.iter();
+        let user = users.find(|it| {
+            let own = match &it.credential {
+                IdentityCredential::Password(_) => PrincipalId::user(&it.name.value),
+                IdentityCredential::Token(_) => PrincipalId::service(&it.name.value),
+            };
+            own == *id
+        })?;
+        Some(match &user.credential {
+            IdentityCredential::Password(PasswordSource::Phc(hash)) => hash.clone(),
+            IdentityCredential::Password(PasswordSource::Ref(secret))
+            | IdentityCredential::Token(secret) => place(secret, state),
+        })
+    };
+    if let (Some(before), Some(after)) = (of(old), of(new))
+        && before != after
+    {
+        let what = "shows who they are by another password or token".to_owned();
+        let subject = Some(&candidate.subject);
+        told.add(RightKind::Identity, Direction::NEITHER, what, subject);
+    }
+}
+
+/// Where a secret is. A file inside of the mesh is named from there: two
+/// checkouts are at two places.
+fn place(secret: &SecretRef, state: &MeshState<'_>) -> String {
+    match secret {
+        SecretRef::File(path) => {
+            let inside = path.strip_prefix(state.folder).unwrap_or(path);
+            format!("file:{}", inside.display())
+        }
+        SecretRef::Env(name) => format!("env:{name}"),
+    }
+}
+
 fn stewards(told: &mut Told, candidate: &Candidate, old: &PolicySnapshot, new: &PolicySnapshot) {
     let subject = Some(&candidate.subject);
     let domains = |policy: &PolicySnapshot, who: Option<&Principal>| {
@@ -206,139 +243,4 @@ fn stewards(told: &mut Told, candidate: &Candidate, old: &PolicySnapshot, new: &
         let what = "is no longer an auditor of the mesh".to_owned();
         told.add(RightKind::Auditor, Direction::LOSS, what, subject);
     }
-}
-
-/// What binds somebody: the name and the sides of each, in the order of names.
-type Binding = BTreeSet<(String, Vec<String>)>;
-
-/// Tables that are kept apart on one side and not on the other, with the name
-/// of what keeps them.
-type Pairs = BTreeMap<String, Vec<(TableId, TableId)>>;
-
-struct Combinations<'a> {
-    old: &'a PolicySnapshot,
-    new: &'a PolicySnapshot,
-    tables: Vec<&'a TableId>,
-    /// No longer apart, and newly apart, by what binds before and after.
-    pairs: BTreeMap<(Binding, Binding), (Pairs, Pairs)>,
-}
-
-impl Combinations<'_> {
-    fn tell(&mut self, told: &mut Told, candidate: &Candidate) {
-        // Who is not there on one side reads nothing there.
-        let (Some(before), Some(after)) = (&candidate.old, &candidate.new) else {
-            return;
-        };
-        let key = (binding(self.old, before), binding(self.new, after));
-        if key.0 == key.1 {
-            return;
-        }
-        let look = |who: &std::sync::Arc<Principal>| {
-            Viewer::new(std::sync::Arc::clone(who), DateTime::UNIX_EPOCH)
-        };
-        if !self.pairs.contains_key(&key) {
-            let (one, other) = (look(before), look(after));
-            let ended = self.pairs(self.old, &one, self.new, &other);
-            let begun = self.pairs(self.new, &other, self.old, &one);
-            self.pairs.insert(key.clone(), (ended, begun));
-        }
-        let Some((ended, begun)) = self.pairs.get(&key) else {
-            return;
-        };
-        let mut one_way = |pairs: &Pairs, policy, who, direction, may: &str| {
-            for (guardrail, pairs) in pairs {
-                let mut read = pairs.iter().filter(|(one, other)| {
-                    [one, other]
-                        .iter()
-                        .all(|table| may_read(policy, who, table))
-                });
-                let Some((one, other)) = read.next() else {
-                    continue;
-                };
-                let more = match read.count() {
-                    0 => String::new(),
-                    more => format!(" (and {more} more pairs)"),
-                };
-                let what = format!(
-                    "{may} read `{one}` and `{other}` in one query{more}: guardrail `{guardrail}`"
-                );
-                told.add(
-                    RightKind::Combination,
-                    direction,
-                    what,
-                    Some(&candidate.subject),
-                );
-            }
-        };
-        one_way(ended, self.new, after, Direction::GAIN, "may");
-        one_way(begun, self.old, before, Direction::LOSS, "may no longer");
-    }
-
-    /// What is apart for the first and not for the second.
-    fn pairs(
-        &self,
-        policy: &PolicySnapshot,
-        viewer: &Viewer,
-        other: &PolicySnapshot,
-        other_viewer: &Viewer,
-    ) -> Pairs {
-        let mut pairs: Pairs = BTreeMap::new();
-        for (name, except, sides) in policy.guardrails().combinations() {
-            if except.iter().any(|it| viewer.principal.is(it)) {
-                continue;
-            }
-            for (at, side) in sides.iter().enumerate() {
-                for opposite in sides.iter().skip(at + 1) {
-                    for (one, another) in self.both(side, opposite) {
-                        let together = Read::each([one, another]);
-                        let apart = |policy: &PolicySnapshot, viewer: &Viewer| {
-                            let guardrails = policy.guardrails();
-                            guardrails
-                                .forbidden_combination(viewer, &together)
-                                .is_some()
-                        };
-                        if apart(policy, viewer) && !apart(other, other_viewer) {
-                            let pair = (one.clone(), another.clone());
-                            pairs.entry(name.to_owned()).or_default().push(pair);
-                        }
-                    }
-                }
-            }
-        }
-        pairs
-    }
-
-    fn both<'s>(
-        &'s self,
-        side: &'s TablePattern,
-        opposite: &'s TablePattern,
-    ) -> impl Iterator<Item = (&'s TableId, &'s TableId)> {
-        let of = |pattern: &'s TablePattern| {
-            let tables = self.tables.iter().copied();
-            tables.filter(move |it| pattern.matches(it))
-        };
-        of(side).flat_map(move |one| of(opposite).map(move |other| (one, other)))
-    }
-}
-
-fn binding(policy: &PolicySnapshot, principal: &Principal) -> Binding {
-    let combinations = policy.guardrails().combinations();
-    combinations
-        .filter(|(_, except, _)| !except.iter().any(|it| principal.is(it)))
-        .map(|(name, _, sides)| {
-            let sides = sides.iter().map(ToString::to_string).collect();
-            (name.to_owned(), sides)
-        })
-        .collect()
-}
-
-/// Whether some grant, at some time and for some purpose, gives data of it.
-fn may_read(policy: &PolicySnapshot, principal: &Principal, table: &TableId) -> bool {
-    policy.table(table).is_some_and(|on_it| {
-        let mut positions = on_it.positions_to(principal).into_iter();
-        positions.any(|at| {
-            let grant = on_it.grants.get(at);
-            grant.is_some_and(|grant| !grant.only_discovers())
-        })
-    })
 }

@@ -67,7 +67,7 @@ impl Look<'_> {
         viewer.now = now;
         Some(View {
             access: self.policy.decide(&viewer, table),
-            discovers: self.policy.discovers(&viewer, table),
+            found: self.policy.discover(&viewer, table).map(|it| it.columns),
         })
     }
 }

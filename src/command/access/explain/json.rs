@@ -24,6 +24,7 @@ pub(super) fn document(findings: &Findings, is_query: bool) -> String {
         "purpose": viewer.purpose.as_ref().map(ToString::to_string),
         "at": viewer.now.to_rfc3339(),
         "tables": findings.tables.iter().map(|it| table(it, is_query)).collect::<Vec<_>>(),
+        "refused": findings.refused,
         "forbidden_combination": apart,
     });
     format!("{document:#}")

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use clap::{Args, ValueEnum};
 use weft_engine::{OfflineTable, Read};
 use weft_mesh::{Domain, Table, TableId};
-use weft_policy::{Explanation, ForbiddenCombination, Viewer};
+use weft_policy::{Access, Explanation, ForbiddenCombination, Viewer};
 
 use crate::error::{Error, Result};
 use crate::offline::{AsWhom, OfflineMesh};
@@ -62,6 +63,8 @@ struct Findings {
     mesh: String,
     viewer: Viewer,
     tables: Vec<Finding>,
+    /// Why the query is not answered, as the server says it.
+    refused: Option<String>,
     /// Tables that one query must not read together.
     apart: Option<ForbiddenCombination>,
 }
@@ -90,10 +93,10 @@ pub(crate) async fn run(args: ExplainArgs) -> Result<ExitCode> {
     let mesh = OfflineMesh::load(&args.mesh)?;
     let viewer = args.whom.viewer(&mesh.policy)?;
     let is_query = args.what.split_whitespace().nth(1).is_some();
-    let read = if is_query {
-        read_by(&mesh, &args.what).await?
+    let (read, refused) = if is_query {
+        read_by(&mesh, &viewer, &args.what).await?
     } else {
-        vec![whole_table(&mesh, &args.what)?]
+        (vec![whole_table(&mesh, &args.what)?], None)
     };
     let mut tables = Vec::new();
     for read in read {
@@ -115,6 +118,7 @@ pub(crate) async fn run(args: ExplainArgs) -> Result<ExitCode> {
     let findings = Findings {
         mesh: mesh.mesh.name.to_string(),
         apart: mesh.policy.forbidden_combination(&viewer, &ids),
+        refused,
         viewer,
         tables,
     };
@@ -123,8 +127,9 @@ pub(crate) async fn run(args: ExplainArgs) -> Result<ExitCode> {
         Format::Json => json::document(&findings, is_query),
     })?;
     let all_there = findings.apart.is_none()
+        && findings.refused.is_none()
         && findings.tables.iter().all(|it| {
-            matches!(it.explanation.access, weft_policy::Access::Granted(_))
+            matches!(it.explanation.access, Access::Granted(_))
                 && (!is_query || it.missing().is_empty())
         });
     Ok(if all_there {
@@ -169,20 +174,49 @@ fn find<'a>(mesh: &'a OfflineMesh, domain: &str, table: &str) -> Option<(&'a Dom
     Some((domain, domain.table(table)?))
 }
 
-/// The tables and columns that a query reads, whoever sends it.
-async fn read_by(mesh: &OfflineMesh, sql: &str) -> Result<Vec<Read>> {
-    let tables = mesh.domains.iter().flat_map(|domain| {
-        domain.tables.iter().flat_map(move |table| {
-            let schema = Arc::new(table.arrow_schema());
-            table.sql_names().into_iter().map(move |name| OfflineTable {
+/// The tables and columns that a query of the viewer reads, or that it would
+/// read, with the reason for which it is refused.
+async fn read_by(
+    mesh: &OfflineMesh,
+    viewer: &Viewer,
+    sql: &str,
+) -> Result<(Vec<Read>, Option<String>)> {
+    let name = mesh.mesh.name.as_str();
+    let theirs = tables(mesh, |id, _| match mesh.policy.decide(viewer, id) {
+        Access::Granted(access) => Some(access.arrow_schema()),
+        Access::Denied(_) => None,
+    });
+    let refused = match weft_engine::reads(sql, name, &theirs).await {
+        Ok(read) => return Ok((read, None)),
+        Err(error) => error.to_string(),
+    };
+    // What it names of the contracts, so that what is missing can be told.
+    let all = tables(mesh, |_, table| Some(table.arrow_schema()));
+    match weft_engine::reads(sql, name, &all).await {
+        Ok(read) => Ok((read, Some(refused))),
+        Err(error) => Err(Error::Failed(format!(
+            "the query cannot be planned: {error}"
+        ))),
+    }
+}
+
+/// The tables that have a schema, by all of their names.
+fn tables(
+    mesh: &OfflineMesh,
+    schema: impl Fn(&TableId, &Table) -> Option<SchemaRef>,
+) -> Vec<OfflineTable> {
+    let mut found = Vec::new();
+    for domain in &mesh.domains {
+        for table in &domain.tables {
+            let Some(schema) = schema(&table.id(&domain.name), table) else {
+                continue;
+            };
+            found.extend(table.sql_names().into_iter().map(|name| OfflineTable {
                 domain: domain.name.to_string(),
                 name,
                 schema: Arc::clone(&schema),
-            })
-        })
-    });
-    let tables: Vec<_> = tables.collect();
-    weft_engine::reads(sql, mesh.mesh.name.as_str(), &tables)
-        .await
-        .map_err(|error| Error::Failed(format!("the query cannot be planned: {error}")))
+            }));
+        }
+    }
+    found
 }

@@ -16,10 +16,13 @@ pub(super) fn page(findings: &Findings, is_query: bool) -> String {
         table(&mut out, finding, is_query);
     }
     if findings.tables.is_empty() {
-        out.push_str("\n\nThe query reads no table.");
+        out.push_str("\n\nThe query reads no table of a domain.");
+    }
+    if let Some(refused) = &findings.refused {
+        let _ = write!(out, "\n\nThe query is refused: {refused}");
     }
     if let Some(apart) = &findings.apart {
-        let _ = write!(out, "\n\nThe query is refused: {apart}.");
+        let _ = write!(out, "\n\nThe query is refused: {apart}");
     }
     out
 }

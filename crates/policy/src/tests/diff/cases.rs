@@ -409,6 +409,168 @@ fn guardrails() {
     );
 }
 
+/// What policies look up is kept apart with what is read.
+#[test]
+fn lookups_kept_apart() {
+    fn by_members(parts: &mut Parts, rows: &str) {
+        parts.sales.grants = vec![all("orders", &["user:ben"]).rows(rows)];
+        parts.hr.grants = vec![all("people", &["user:ben"]).named("ben")];
+    }
+    fn apart(parts: &mut Parts, sides: &[&str]) {
+        let sides = patterns(sides);
+        parts.limit("apart", GuardrailEffect::ForbidCombine { sides });
+    }
+    const MEMBERS: &str = "region IN (SELECT area FROM sales.members WHERE who = session.user)";
+    let looks_up = |parts: &mut Parts| {
+        by_members(parts, MEMBERS);
+        apart(parts, &["hr.people", "sales.members"]);
+    };
+    let may = "may read `hr.people` and `sales.orders` in one query: guardrail `apart`";
+    let may_not =
+        "may no longer read `hr.people` and `sales.orders` in one query: guardrail `apart`";
+    check(
+        "a lookup that goes",
+        looks_up,
+        |parts| {
+            by_members(parts, "region = 'EU'");
+            apart(parts, &["hr.people", "sales.members"]);
+        },
+        &[
+            &format!("+ user:ben: {may}"),
+            "± user:ben of sales.orders: ±rows region IN (SELECT area FROM sales.members WHERE who = 'ben') > region = 'EU'",
+        ],
+        &[
+            &format!("- user:ben: {may_not}"),
+            "± user:ben of sales.orders: ±rows region = 'EU' > region IN (SELECT area FROM sales.members WHERE who = 'ben')",
+        ],
+    );
+    check(
+        "a guardrail on a lookup that goes",
+        looks_up,
+        |parts| by_members(parts, MEMBERS),
+        &[&format!("+ user:ben: {may}")],
+        &[&format!("- user:ben: {may_not}")],
+    );
+    check(
+        "a guardrail of another name on a lookup",
+        looks_up,
+        |parts| {
+            looks_up(parts);
+            parts.guardrails[0].name = spanned("kept-apart".to_owned());
+        },
+        &[],
+        &[],
+    );
+    check(
+        "a lookup that another grant no longer needs",
+        |parts| {
+            looks_up(parts);
+        },
+        |parts| {
+            looks_up(parts);
+            parts
+                .sales
+                .grants
+                .push(all("orders", &["user:ben"]).named("open"));
+        },
+        &[
+            &format!("+ user:ben: {may}"),
+            "+ user:ben of sales.orders: +rows region IN (SELECT area FROM sales.members WHERE who = 'ben') > TRUE",
+        ],
+        &[
+            &format!("- user:ben: {may_not}"),
+            "- user:ben of sales.orders: -rows TRUE > region IN (SELECT area FROM sales.members WHERE who = 'ben')",
+        ],
+    );
+    check(
+        "a table that its own policy keeps from being read",
+        |parts| {
+            by_members(parts, MEMBERS);
+            apart(parts, &["sales.orders", "sales.members"]);
+        },
+        |parts| by_members(parts, MEMBERS),
+        &["+ user:ben: may read `sales.orders` with what its policy looks up: guardrail `apart`"],
+        &[
+            "- user:ben: may no longer read `sales.orders` with what its policy looks up: guardrail `apart`",
+        ],
+    );
+}
+
+/// What a guardrail denies is not found either.
+#[test]
+fn columns_that_are_found_under_guardrails() {
+    let found = |parts: &mut Parts| {
+        let mut shown = all("people", &["user:ben"]).named("window");
+        shown.columns = weft_mesh::ColumnSelection::Nothing;
+        parts.hr.grants = vec![shown];
+    };
+    let denied = move |parts: &mut Parts| {
+        found(parts);
+        let on = weft_mesh::GuardrailTarget {
+            tags: names(&["pii"]),
+            ..on()
+        };
+        parts.limit("secret", GuardrailEffect::Deny { on });
+    };
+    let sales = |parts: &mut Parts| parts.sales.grants.clear();
+    check(
+        "a denial that is lifted",
+        |parts| {
+            denied(parts);
+            sales(parts);
+        },
+        |parts| {
+            found(parts);
+            sales(parts);
+        },
+        &["+ user:ben of hr.people: +found name"],
+        &["- user:ben of hr.people: -found name"],
+    );
+    check(
+        "a tag that a denial goes by",
+        |parts| {
+            denied(parts);
+            sales(parts);
+        },
+        |parts| {
+            denied(parts);
+            sales(parts);
+            parts.hr.tables[0].columns[0].tags.clear();
+        },
+        &[
+            "~ hr.people: column `name` has tag `pii` no longer",
+            "+ user:ben of hr.people: +found name",
+        ],
+        &[
+            "~ hr.people: column `name` has tag `pii`",
+            "- user:ben of hr.people: -found name",
+        ],
+    );
+}
+
+#[test]
+fn credentials() {
+    check(
+        "another password",
+        |_| {},
+        |parts| parts.people = parts.people.clone().with_credential("ana", "env:OTHER"),
+        &["~ user:ana: shows who they are by another password or token"],
+        &["~ user:ana: shows who they are by another password or token"],
+    );
+    check(
+        "another token",
+        |_| {},
+        |parts| {
+            parts.people = parts
+                .people
+                .clone()
+                .with_credential("bi", "file:/etc/other")
+        },
+        &["~ service:bi: shows who they are by another password or token"],
+        &["~ service:bi: shows who they are by another password or token"],
+    );
+}
+
 /// A guardrail cannot be slipped without it being seen.
 #[test]
 fn contracts_under_guardrails() {

@@ -33,6 +33,19 @@ impl People {
         self.with(name, "token", groups, &[], impersonates)
     }
 
+    /// The same with another reference to somebody's password or token.
+    pub(super) fn with_credential(mut self, name: &str, reference: &str) -> Self {
+        let reference = SecretRef::parse(reference).unwrap();
+        let user = self.0.iter_mut().find(|it| it.name.value == name).unwrap();
+        user.credential = match user.credential {
+            IdentityCredential::Token(_) => IdentityCredential::Token(reference),
+            IdentityCredential::Password(_) => {
+                IdentityCredential::Password(weft_mesh::PasswordSource::Ref(reference))
+            }
+        };
+        self
+    }
+
     fn with(
         mut self,
         name: &str,
