@@ -140,8 +140,8 @@ fn a_query_is_planned_as_theirs() {
             "SELECT order_id FROM sales.orders WHERE false AND channel = 'web'",
             "channel",
         ),
-        ("user:ben", "DESCRIBE hr.people", "hr.people"),
-        ("user:ben", "SELECT 1 FROM hr.people", "hr.people"),
+        ("user:dora", "DESCRIBE crm.customers", "crm.customers"),
+        ("user:dora", "SELECT 1 FROM crm.customers", "crm.customers"),
     ] {
         let (code, text) = said(whom, sql);
         assert_eq!(code, 1, "{sql}: {text}");

@@ -150,28 +150,19 @@ async fn grants_and_guardrails_end_streams() {
     assert_killed(&mut streets, "a mask").await;
     assert!(end(&mut orders, Duration::from_millis(300)).await.is_none());
     let mut streets = endless(&shipping().await, addresses).await;
+    let products = "SELECT s.table_name, x.value FROM system.products s CROSS JOIN";
+    let mut system = endless(&ana().await, products).await;
+    reload(&server).await;
+    assert!(end(&mut system, Duration::from_millis(300)).await.is_none());
     // Another purpose.
     mesh.change(GRANTS, "[fulfilment, returns]", "[fulfilment]");
     reload(&server).await;
     assert_killed(&mut streets, "a purpose").await;
+    // The schema `system` tells of all manifests.
+    assert_killed(&mut system, "what system tells of").await;
     mesh.grants("sales", "");
     reload(&server).await;
     assert_killed(&mut orders, "the grants").await;
-    // The schema `system` tells of all manifests.
-    mesh.guardrails("");
-    reload(&server).await;
-    let mut system = endless(
-        &ana().await,
-        "SELECT s.table_name, x.value FROM system.products s CROSS JOIN",
-    )
-    .await;
-    reload(&server).await;
-    assert!(end(&mut system, Duration::from_millis(300)).await.is_none());
-    mesh.guardrails(
-        "- name: veil\n  on: {tables: [sales.addresses], column: street}\n  deny: true",
-    );
-    reload(&server).await;
-    assert_killed(&mut system, "what system tells of").await;
     // What reads no table has no access to lose but its caller's.
     assert_goes_on(&mut nothing, "no table").await;
     mesh.change("mesh.yaml", "- name: ana\n", "- name: anna\n");
