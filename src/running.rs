@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
+use weft_audit::Trail;
 use weft_catalog::{Background, CatalogConfig, LiveMesh};
-use weft_engine::{Engine, EngineConfig};
+use weft_engine::{Engine, EngineConfig, audit_tables};
 use weft_server::{Server, ServerConfig, TlsConfig};
 
 use crate::config::{self, TlsFiles};
@@ -33,6 +34,7 @@ pub(crate) struct Running {
     server: Server,
     tls: bool,
     signals: Signals,
+    audit: Option<Arc<Trail>>,
     /// Watches files and storages until it is dropped.
     _background: Background,
 }
@@ -54,9 +56,11 @@ impl Running {
         let live = LiveMesh::open(&options.mesh, catalog)
             .await
             .map_err(|cause| Error::Failed(cause.to_string()))?;
+        let audit = open_trail(&live)?;
         let background = live.spawn_background();
         let engine = EngineConfig {
             kill_on_revoke: options.kill_on_revoke,
+            system_tables: audit.as_ref().map(audit_tables).unwrap_or_default(),
             ..EngineConfig::default()
         };
         let engine = Engine::new(Arc::clone(&live), engine)
@@ -65,6 +69,7 @@ impl Running {
             listen: options.listen,
             tls,
             secret: Some(live.snapshot().secret().clone()),
+            audit: audit.clone(),
             ..ServerConfig::default()
         };
         let encrypted = config.tls.is_some();
@@ -76,6 +81,7 @@ impl Running {
             server,
             tls: encrypted,
             signals,
+            audit,
             _background: background,
         })
     }
@@ -101,6 +107,7 @@ impl Running {
         // Dropping the set ends its tasks.
         let mut tasks = JoinSet::new();
         tasks.spawn(reload_on_hangup(Arc::clone(&self.live), hangup));
+        tasks.spawn(say_what_needs_a_restart(Arc::clone(&self.live)));
 
         let (stop, stopped) = oneshot::channel();
         tasks.spawn(async move {
@@ -112,10 +119,37 @@ impl Running {
         let stopped = async move {
             let _ = stopped.await;
         };
-        self.server
-            .serve(stopped)
-            .await
-            .map_err(|cause| Error::Failed(cause.to_string()))
+        let served = self.server.serve(stopped).await;
+        if let Some(audit) = self.audit {
+            // An error means that a thread of the trail panicked, which has been said.
+            let _ = tokio::task::spawn_blocking(move || audit.close()).await;
+        }
+        served.map_err(|cause| Error::Failed(cause.to_string()))
+    }
+}
+
+fn open_trail(live: &LiveMesh) -> Result<Option<Arc<Trail>>> {
+    let snapshot = live.snapshot();
+    let Some(manifest) = snapshot.audit() else {
+        info!("there is no audit trail: `audit` in mesh.yaml says where to keep one");
+        return Ok(None);
+    };
+    let trail = Trail::open(manifest).map_err(|cause| Error::Failed(cause.to_string()))?;
+    Ok(Some(trail))
+}
+
+/// The trail is opened once, with what the manifest said then.
+async fn say_what_needs_a_restart(live: Arc<LiveMesh>) {
+    let mut said = live.snapshot().audit().cloned();
+    let mut reloads = live.reloads();
+    while reloads.changed().await.is_ok() {
+        let now = live.snapshot().audit().cloned();
+        if now != said {
+            warn!(
+                "`audit` in mesh.yaml has changed: the trail goes on as it was until the server is restarted"
+            );
+            said = now;
+        }
     }
 }
 

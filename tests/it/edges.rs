@@ -36,18 +36,23 @@ const ROOMS: &[Room] = &[
         ],
     },
     Room {
+        name: "weft-audit",
+        ours: &["weft-mesh", "weft-policy"],
+        never: &["datafusion", "tonic", "arrow-flight"],
+    },
+    Room {
         name: "weft-catalog",
         ours: &["weft-mesh", "weft-policy"],
         never: &["tonic", "arrow-flight"],
     },
     Room {
         name: "weft-engine",
-        ours: &["weft-mesh", "weft-policy", "weft-catalog"],
+        ours: &["weft-mesh", "weft-policy", "weft-audit", "weft-catalog"],
         never: &["tonic", "arrow-flight"],
     },
     Room {
         name: "weft-server",
-        ours: &["weft-mesh", "weft-policy", "weft-engine"],
+        ours: &["weft-mesh", "weft-policy", "weft-audit", "weft-engine"],
         never: &[
             "object_store",
             "parquet",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use weft_mesh::{Domain, Secret, TableId};
+use weft_mesh::{AuditManifest, Domain, Secret, TableId};
 use weft_policy::PolicySnapshot;
 
 use crate::mask::MaskKeys;
@@ -46,6 +46,7 @@ pub(crate) struct Governance {
     pub(crate) policy: PolicySnapshot,
     pub(crate) secret: Arc<Secret>,
     pub(crate) mask_keys: Arc<MaskKeys>,
+    pub(crate) audit: Option<AuditManifest>,
 }
 
 impl MeshSnapshot {
@@ -118,6 +119,11 @@ impl MeshSnapshot {
     /// The domains that are served, in the order of the mesh.
     pub fn domains(&self) -> impl Iterator<Item = &Domain> {
         self.governance.domains.iter().map(AsRef::as_ref)
+    }
+
+    /// Where the manifests keep the audit trail.
+    pub fn audit(&self) -> Option<&AuditManifest> {
+        self.governance.audit.as_ref()
     }
 
     /// The mesh's secret: what keys derive from. It is kept across reloads.

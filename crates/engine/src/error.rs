@@ -72,6 +72,11 @@ impl Error {
         }
     }
 
+    /// Whether a query ended because access to what it read has changed.
+    pub fn is_revoked(&self) -> bool {
+        *self == Self::revoked()
+    }
+
     /// What a query read is no longer granted as it was.
     pub(crate) fn revoked() -> Self {
         Self::PermissionDenied("access was revoked while the query ran".to_owned())

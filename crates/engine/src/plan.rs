@@ -9,7 +9,7 @@ mod shape;
 mod weight;
 mod yielding;
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::SchemaRef,
@@ -25,6 +25,7 @@ use crate::{
     engine::Shared,
     error::{Error, Result, classify, with_references},
     execute::RunningQuery,
+    footprint::{self, Footprint, TableRead},
     functions::Caps,
     session::{GovernedSession, described},
     sql,
@@ -43,7 +44,7 @@ pub struct PlannedQuery {
     parameters: Parameters,
     is_ordered: bool,
     /// What the statement reads, as it was written.
-    tables: BTreeSet<TableId>,
+    tables: Footprint,
     lineage: Arc<Lineage>,
     plan: Deep<Plan>,
 }
@@ -87,6 +88,12 @@ impl PlannedQuery {
         self.is_ordered
     }
 
+    /// What the query reads and by which right; the columns are known when all
+    /// parameters are bound.
+    pub fn tables(&self) -> &BTreeMap<TableId, TableRead> {
+        &self.tables
+    }
+
     /// Which columns of data products the columns of the result come from.
     pub fn lineage(&self) -> &Arc<Lineage> {
         &self.lineage
@@ -118,7 +125,7 @@ impl PlannedQuery {
                 query_id,
                 schema,
                 is_ordered,
-                tables,
+                mut tables,
                 lineage,
                 plan,
                 ..
@@ -133,7 +140,9 @@ impl PlannedQuery {
             let logical = logical
                 .replace_params_with_values(&values)
                 .map_err(classify)?;
-            let physical = Some(physical_query(&mut state, &session, &logical, &schema).await?);
+            let physical =
+                physical_query(&mut state, &session, &logical, &schema, &mut tables).await?;
+            let physical = Some(physical);
             let plan = Deep::new(
                 Plan {
                     state,
@@ -179,6 +188,7 @@ impl PlannedQuery {
             )));
         };
         caps.start_running(physical.capped_calls);
+        let tables = tables.into_keys().collect();
         RunningQuery::start(&session, query_id, schema, physical, &tables).await
     }
 }
@@ -204,6 +214,7 @@ async fn plan_statement(
     let references = state
         .resolve_table_references(&parsed.statement)
         .map_err(classify)?;
+    session.note_names(|schema| footprint::named(&references, schema));
     let logical = state
         .statement_to_plan(parsed.statement)
         .await
@@ -214,7 +225,7 @@ async fn plan_statement(
             })
         })?;
     read_only(&logical)?;
-    let tables = combination::refuse_forbidden(&logical, &session)?;
+    let mut tables = combination::refuse_forbidden(&logical, &session)?;
     let logical = cell_hidden::with_hidden_flags(in_described_types(logical))?;
     shape::check(&logical)?;
     weight::check(&logical)?;
@@ -222,7 +233,7 @@ async fn plan_statement(
     let (logical, parameters) = Parameters::infer(logical, parsed.parameters)?;
     let schema = physical::declared_schema(&state, &logical)?;
     let physical = match parameters.count() {
-        0 => Some(physical_query(&mut state, &session, &logical, &schema).await?),
+        0 => Some(physical_query(&mut state, &session, &logical, &schema, &mut tables).await?),
         _ => None,
     };
     let is_ordered = is_ordered(&logical);

@@ -8,7 +8,11 @@ mod interruptible;
 mod object_stores;
 mod time_zone;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use datafusion::{
@@ -33,6 +37,7 @@ use crate::{
     config::SessionOptions,
     engine::{Caller, Shared},
     error::{Error, Result, classify},
+    footprint::NamedTable,
     functions::{Caps, Registry, SessionConstants},
     plan::PlannedQuery,
     system::{SYSTEM, SystemSchema},
@@ -55,6 +60,8 @@ pub struct GovernedSession {
     schema: String,
     time_zone: String,
     statement_timeout: Duration,
+    /// Of its statement, once that could be parsed.
+    named: Arc<OnceLock<Vec<NamedTable>>>,
 }
 
 impl GovernedSession {
@@ -98,6 +105,7 @@ impl GovernedSession {
             schema: schema.unwrap_or_default(),
             time_zone: time_zone(timezone.as_deref())?,
             statement_timeout: statement_timeout.map_or(longest, |asked| asked.min(longest)),
+            named: Arc::default(),
             shared,
         })
     }
@@ -115,6 +123,16 @@ impl GovernedSession {
     /// Every table that the principal sees, by schema and name.
     pub fn visible_tables(&self) -> Vec<VisibleTable> {
         self.catalog.visible_tables()
+    }
+
+    /// The tables that the statement names, whether they are there or not:
+    /// none before it is planned.
+    pub fn named_tables(&self) -> &[NamedTable] {
+        self.named.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn note_names(&self, names: impl FnOnce(&str) -> Vec<NamedTable>) {
+        self.named.get_or_init(|| names(&self.schema));
     }
 
     /// The tables of the schema `system`, which everybody has. What is in them

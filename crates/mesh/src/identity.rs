@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::audit::AuditManifest;
 use crate::fault::Spanned;
 use crate::grant::Grantee;
 use crate::guardrail::GuardrailManifest;
@@ -23,6 +24,8 @@ pub struct Mesh {
     /// Who answers for the whole mesh: they read what everybody did, and ask
     /// why anybody sees what they see.
     pub auditors: Vec<Grantee>,
+    /// Where the audit trail is kept; without it there is none.
+    pub audit: Option<AuditManifest>,
     /// The federation's limits.
     pub guardrails: Vec<GuardrailManifest>,
     /// `mesh.yaml`, absolute.

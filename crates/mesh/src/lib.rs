@@ -16,6 +16,7 @@
     )
 )]
 
+mod audit;
 mod domain;
 mod error;
 mod fault;
@@ -30,6 +31,7 @@ mod suggest;
 mod table;
 mod yaml;
 
+pub use audit::{AuditManifest, WhenUnwritable};
 pub use domain::{Credentials, Domain, Storage, StorageUrl};
 pub use error::{Error, Result};
 pub use fault::{Fault, Severity, Span, Spanned};

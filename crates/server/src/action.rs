@@ -14,7 +14,9 @@ use bytes::Bytes;
 use prost::Message;
 use tonic::{Request, Status};
 use uuid::Uuid;
+use weft_audit::Kind;
 
+use crate::audit::Asked;
 use crate::call::Call;
 use crate::command::{FlightCommand, Refusal};
 use crate::handle::{self, Content};
@@ -22,7 +24,7 @@ use crate::messages::{
     CloseSessionResult, CloseStatus, GetSessionOptionsResult, SessionOptionValue,
     SetSessionOptionsRequest, SetSessionOptionsResult,
 };
-use crate::service::FlightSql;
+use crate::service::{FlightSql, guard};
 use crate::session::{self, SessionId};
 
 /// What an action answers with.
@@ -128,13 +130,20 @@ pub(crate) fn action_types() -> Vec<ActionType> {
 impl FlightSql {
     /// Does what `request` asks for.
     pub(crate) async fn act(&self, request: Request<Action>) -> Result<Answer, Status> {
-        let call = self.enter(request.metadata()).await?;
+        let mut asked = self.audit.asked(Kind::Call, &request);
+        let answer = guard(self.answer(&mut asked, request)).await;
+        self.audit.settle(asked, answer).await
+    }
+
+    async fn answer(&self, asked: &mut Asked, request: Request<Action>) -> Result<Answer, Status> {
+        let call = self.enter(asked, request.metadata()).await?;
         let Action { r#type, body } = request.into_inner();
         match Known::of(&r#type)? {
             Known::CreatePreparedStatement => {
+                asked.kind(Kind::Prepare);
                 self.accept()?;
                 let request: ActionCreatePreparedStatementRequest = unpack(&body)?;
-                let result = self.prepare(&call, request).await?;
+                let result = self.prepare(asked, &call, request).await?;
                 Ok(Answer::of(result.to_any().encode_to_vec()))
             }
             Known::ClosePreparedStatement => {

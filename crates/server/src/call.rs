@@ -9,7 +9,8 @@ use weft_engine::{Caller, GovernedSession, MeshSnapshot, SessionOptions};
 use weft_mesh::Purpose;
 use weft_policy::Owner;
 
-use crate::authenticate;
+use crate::audit::Asked;
+use crate::authenticate::{self, Credentials};
 use crate::handle::StatementHandle;
 use crate::service::FlightSql;
 use crate::session::{SessionId, options_of_call, purpose_of_call};
@@ -46,24 +47,35 @@ impl Call {
 
 impl FlightSql {
     /// Who calls, and with which options; the first thing that every RPC asks.
-    pub(crate) async fn enter(&self, headers: &MetadataMap) -> Result<Call, Status> {
+    pub(crate) async fn enter(
+        &self,
+        asked: &mut Asked,
+        headers: &MetadataMap,
+    ) -> Result<Call, Status> {
         let (authenticated, snapshot) = loop {
             let snapshot = self.engine.snapshot();
-            let authenticated = self.gate.authenticate(headers, &snapshot).await?;
+            let authenticated = self.gate.authenticate(headers, &snapshot).await;
+            let authenticated = authenticated.inspect_err(|_| {
+                let credentials = Credentials::of_headers(headers).ok().flatten();
+                asked.not_let_in(credentials.as_ref());
+            })?;
             // Hashing takes its time, and manifests change.
             if snapshot.is_governed_as(&self.engine.snapshot()) {
                 break (authenticated, snapshot);
             }
         };
-        let caller = authenticate::caller(authenticated.principal, headers, &snapshot)?;
+        let presented = authenticated.principal.id().to_string();
+        let caller = authenticate::caller(authenticated.principal, headers, &snapshot)
+            .inspect_err(|_| asked.not_acting_for(&presented, headers))?;
         let owner = caller.owner();
+        asked.owned_by(&owner);
         let stored = self.sessions.options(authenticated.session, &owner);
         let mut options = options_of_call(stored, headers)?;
         let stated_purpose = purpose_of_call(headers)?;
         if stated_purpose.is_some() {
             options.purpose.clone_from(&stated_purpose);
         }
-        Ok(Call {
+        let call = Call {
             caller,
             owner,
             session: authenticated.session,
@@ -71,7 +83,9 @@ impl FlightSql {
             stated_purpose,
             snapshot,
             now: Utc::now(),
-        })
+        };
+        asked.entered(&call);
+        Ok(call)
     }
 
     /// What is behind a handle of the caller's. Its purpose is that of the call

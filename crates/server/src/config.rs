@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use weft_audit::Trail;
 use weft_mesh::Secret;
 
 /// How the server listens; every field has a default.
@@ -18,6 +20,8 @@ pub struct ServerConfig {
     pub secret: Option<Secret>,
     /// How long running streams may go on after the server was told to stop.
     pub drain: Duration,
+    /// Where statements and refusals are recorded; nowhere when absent.
+    pub audit: Option<Arc<Trail>>,
 }
 
 impl Default for ServerConfig {
@@ -27,6 +31,7 @@ impl Default for ServerConfig {
             tls: None,
             secret: None,
             drain: Duration::from_secs(20),
+            audit: None,
         }
     }
 }

@@ -17,11 +17,16 @@ use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
+use weft_audit::Kind;
 
+use crate::audit::Asked;
 use crate::authenticate::{self, Credentials};
 use crate::service::FlightSql;
 use crate::session::SessionId;
 use crate::status;
+
+/// The answer of Handshake.
+type Answer = Response<BoxStream<'static, Result<HandshakeResponse, Status>>>;
 
 /// How long a client may take for its first message.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +36,17 @@ impl FlightSql {
     pub(crate) async fn handshake(
         &self,
         request: Request<Streaming<HandshakeRequest>>,
-    ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
+    ) -> Result<Answer, Status> {
+        let mut asked = self.audit.asked(Kind::Login, &request);
+        let answer = self.log_in(&mut asked, request).await;
+        self.audit.settle(asked, answer).await
+    }
+
+    async fn log_in(
+        &self,
+        asked: &mut Asked,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Answer, Status> {
         let (headers, _, mut messages) = request.into_parts();
         let (credentials, first) = match Credentials::of_headers(&headers)? {
             Some(credentials) => (credentials, None),
@@ -41,12 +56,15 @@ impl FlightSql {
             }
         };
         let snapshot = self.engine.snapshot();
-        let caller = self.gate.verify(&credentials, &headers, &snapshot).await?;
+        let caller = self.gate.verify(&credentials, &headers, &snapshot).await;
+        let caller = caller.inspect_err(|_| asked.not_let_in(Some(&credentials)))?;
         // Said now rather than with the first query. The session is the service's
         // own all the same: every call says for whom it is.
-        let owner =
-            authenticate::caller(Arc::clone(&caller.principal), &headers, &snapshot)?.owner();
         let id = caller.principal.id();
+        let owner = authenticate::caller(Arc::clone(&caller.principal), &headers, &snapshot)
+            .inspect_err(|_| asked.not_acting_for(&id.to_string(), &headers))?
+            .owner();
+        asked.owned_by(&owner);
         let session = caller.session.unwrap_or_else(SessionId::new);
         let bearer = match credentials {
             // A session does not prolong itself.

@@ -32,6 +32,7 @@ mod error;
 mod serve;
 mod tls;
 
+mod audit;
 mod call;
 mod service;
 

@@ -13,13 +13,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
 use tonic::{Request, Status, Streaming};
 use uuid::Uuid;
+use weft_audit::Kind;
 
+use crate::audit::Asked;
 use crate::call::Call;
 use crate::command::{FlightCommand, refuse_transaction};
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::messages::CreatePreparedStatementResult;
 use crate::parameters;
-use crate::service::{FlightSql, encode_schema};
+use crate::service::{FlightSql, encode_schema, guard};
 use crate::statement::{hash, plan, plan_bound};
 use crate::status;
 use crate::stream::FlightDataStream;
@@ -29,12 +31,16 @@ impl FlightSql {
     /// Plans a statement and answers with its handle and its two schemas.
     pub(crate) async fn prepare(
         &self,
+        asked: &mut Asked,
         call: &Call,
         request: ActionCreatePreparedStatementRequest,
     ) -> Result<CreatePreparedStatementResult, Status> {
+        asked.statement(&request.query);
         refuse_transaction(request.transaction_id.as_ref())?;
         let session = self.open(call, call.options.clone())?;
-        let planned = plan(&session, &request.query, None).await?;
+        let planned = plan(&session, &request.query, None)
+            .await
+            .inspect_err(|_| asked.names(&session))?;
         let parameters = planned
             .parameters()
             .map_err(|error| status::of_engine(&error, Some(planned.query_id())))?;
@@ -63,14 +69,17 @@ impl FlightSql {
     /// Plans a prepared statement with what is bound to it.
     pub(crate) async fn prepared_info(
         &self,
+        asked: &mut Asked,
         call: &Call,
         sealed: &Bytes,
     ) -> Result<FlightInfo, Status> {
         let statement = self.current(call, sealed)?;
         let call = call.with_options(statement.options);
+        asked.purpose(call.options.purpose.as_ref());
         let session = self.open(&call, call.options.clone())?;
         let prepared = Some(statement.schema_hash);
         self.info_of(
+            asked,
             &call,
             &session,
             statement.sql,
@@ -83,27 +92,32 @@ impl FlightSql {
     /// The wire schema of a prepared statement's result.
     pub(crate) async fn prepared_schema(
         &self,
+        asked: &mut Asked,
         call: &Call,
         sealed: &Bytes,
     ) -> Result<SchemaRef, Status> {
         let statement = self.current(call, sealed)?;
+        asked.statement(&statement.sql);
+        asked.purpose(statement.options.purpose.as_ref());
         let session = self.open(call, statement.options)?;
         let rows = parameters::rows(&statement.parameters)?;
         let prepared = Some(statement.schema_hash);
         let planned = match rows.first() {
-            Some(row) => plan_bound(&session, &statement.sql, Some(row), prepared).await?,
-            None => plan(&session, &statement.sql, prepared).await?,
+            Some(row) => plan_bound(&session, &statement.sql, Some(row), prepared).await,
+            None => plan(&session, &statement.sql, prepared).await,
         };
+        let planned = planned.inspect_err(|_| asked.names(&session))?;
         Ok(wire_schema(&planned.schema()))
     }
 
     /// Runs a prepared statement whose handle is used as a ticket.
     pub(crate) async fn prepared_stream(
         &self,
+        asked: &mut Asked,
         call: &Call,
         sealed: &Bytes,
     ) -> Result<FlightDataStream, Status> {
-        let info = self.prepared_info(call, sealed).await?;
+        let info = self.prepared_info(asked, call, sealed).await?;
         let ticket = info
             .endpoint
             .into_iter()
@@ -117,7 +131,7 @@ impl FlightSql {
         let Content::Ticket(statement) = opened.content else {
             return Err(status::internal("a ticket that is none"));
         };
-        self.run(call, statement, opened.query_id).await
+        self.run(asked, call, statement, opened.query_id).await
     }
 
     /// Binds parameters; every other upload is refused.
@@ -125,7 +139,17 @@ impl FlightSql {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<PutResult, Status> {
-        let call = self.enter(request.metadata()).await?;
+        let mut asked = self.audit.asked(Kind::Call, &request);
+        let result = guard(self.bind(&mut asked, request)).await;
+        self.audit.settle(asked, result).await
+    }
+
+    async fn bind(
+        &self,
+        asked: &mut Asked,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<PutResult, Status> {
+        let call = self.enter(asked, request.metadata()).await?;
         self.accept()?;
         let mut messages = request.into_inner();
         let first = messages

@@ -15,6 +15,7 @@ use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 use weft_engine::Engine;
 
+use crate::audit::Audit;
 use crate::authenticate::{Bearers, Gate};
 use crate::bindings::Bindings;
 use crate::config::ServerConfig;
@@ -70,6 +71,7 @@ impl Server {
         let secret = secret.expose().as_bytes();
         let flight_sql = FlightSql {
             engine,
+            audit: Audit::new(config.audit.clone()),
             gate: Gate::new(Bearers::new(Sealer::new(secret, Purpose::Bearer))),
             handles: Handles::new(Sealer::new(secret, Purpose::Handle)),
             sessions: Sessions::default(),

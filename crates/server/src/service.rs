@@ -19,8 +19,10 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
+use weft_audit::Kind;
 use weft_engine::Engine;
 
+use crate::audit::{Asked, Audit};
 use crate::authenticate::Gate;
 use crate::bindings::Bindings;
 use crate::call::Call;
@@ -38,6 +40,7 @@ type BoxedStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'sta
 #[derive(Debug)]
 pub(crate) struct FlightSql {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) audit: Audit,
     pub(crate) gate: Gate,
     pub(crate) handles: Handles,
     pub(crate) sessions: Sessions,
@@ -50,22 +53,34 @@ pub(crate) struct FlightSql {
 }
 
 impl FlightSql {
-    /// Refuses what would start work that a stopping server cannot finish.
+    /// Refuses what would start work that a stopping server cannot finish, or
+    /// that could not be recorded.
     pub(crate) fn accept(&self) -> Result<(), Status> {
         if self.draining.is_cancelled() {
             return Err(status::unavailable("the server is stopping"));
         }
-        Ok(())
+        self.audit.check()
     }
 
     async fn flight_info(&self, request: Request<FlightDescriptor>) -> Result<FlightInfo, Status> {
-        let call = self.enter(request.metadata()).await?;
+        let mut asked = self.audit.asked(Kind::Plan, &request);
+        let info = guard(self.info_of_command(&mut asked, request)).await;
+        self.audit.settle(asked, info).await
+    }
+
+    async fn info_of_command(
+        &self,
+        asked: &mut Asked,
+        request: Request<FlightDescriptor>,
+    ) -> Result<FlightInfo, Status> {
+        let call = self.enter(asked, request.metadata()).await?;
         self.accept()?;
         let descriptor = request.into_inner();
         let info = match FlightCommand::of_descriptor(&descriptor)? {
-            FlightCommand::Statement { sql } => self.statement_info(&call, sql).await?,
-            FlightCommand::Prepared { handle } => self.prepared_info(&call, &handle).await?,
+            FlightCommand::Statement { sql } => self.statement_info(asked, &call, sql).await?,
+            FlightCommand::Prepared { handle } => self.prepared_info(asked, &call, &handle).await?,
             FlightCommand::Metadata(command) => {
+                asked.kind(Kind::Metadata);
                 self.metadata_info(&call, &command, &descriptor.cmd)?
             }
             FlightCommand::Ticket { .. } => return Err(ticket_misplaced()),
@@ -75,12 +90,27 @@ impl FlightSql {
     }
 
     async fn schema(&self, request: Request<FlightDescriptor>) -> Result<SchemaResult, Status> {
-        let call = self.enter(request.metadata()).await?;
+        let mut asked = self.audit.asked(Kind::Plan, &request);
+        let schema = guard(self.schema_of_command(&mut asked, request)).await;
+        self.audit.settle(asked, schema).await
+    }
+
+    async fn schema_of_command(
+        &self,
+        asked: &mut Asked,
+        request: Request<FlightDescriptor>,
+    ) -> Result<SchemaResult, Status> {
+        let call = self.enter(asked, request.metadata()).await?;
         self.accept()?;
         let schema = match FlightCommand::of_descriptor(request.get_ref())? {
-            FlightCommand::Statement { sql } => self.statement_schema(&call, &sql).await?,
-            FlightCommand::Prepared { handle } => self.prepared_schema(&call, &handle).await?,
-            FlightCommand::Metadata(command) => self.info.schema(&command),
+            FlightCommand::Statement { sql } => self.statement_schema(asked, &call, &sql).await?,
+            FlightCommand::Prepared { handle } => {
+                self.prepared_schema(asked, &call, &handle).await?
+            }
+            FlightCommand::Metadata(command) => {
+                asked.kind(Kind::Metadata);
+                self.info.schema(&command)
+            }
             FlightCommand::Ticket { .. } => return Err(ticket_misplaced()),
             FlightCommand::Refused(refusal) => return Err(refusal.status()),
         };
@@ -90,13 +120,24 @@ impl FlightSql {
     }
 
     async fn stream(&self, request: Request<Ticket>) -> Result<FlightDataStream, Status> {
-        let call = self.enter(request.metadata()).await?;
+        let mut asked = self.audit.asked(Kind::Statement, &request);
+        let stream = guard(self.stream_of_ticket(&mut asked, request)).await;
+        self.audit.settle(asked, stream).await
+    }
+
+    async fn stream_of_ticket(
+        &self,
+        asked: &mut Asked,
+        request: Request<Ticket>,
+    ) -> Result<FlightDataStream, Status> {
+        let call = self.enter(asked, request.metadata()).await?;
         self.accept()?;
         match FlightCommand::decode(&request.get_ref().ticket)? {
-            FlightCommand::Ticket { handle } => self.redeem(&call, &handle).await,
+            FlightCommand::Ticket { handle } => self.redeem(asked, &call, &handle).await,
             // Some clients redeem a command without asking for its ticket first.
-            FlightCommand::Prepared { handle } => self.prepared_stream(&call, &handle).await,
+            FlightCommand::Prepared { handle } => self.prepared_stream(asked, &call, &handle).await,
             FlightCommand::Metadata(command) => {
+                asked.kind(Kind::Metadata);
                 let purpose = call.options.purpose.clone();
                 self.metadata_stream(&call, &command, purpose)
             }
@@ -107,21 +148,49 @@ impl FlightSql {
         }
     }
 
-    async fn redeem(&self, call: &Call, sealed: &[u8]) -> Result<FlightDataStream, Status> {
+    async fn redeem(
+        &self,
+        asked: &mut Asked,
+        call: &Call,
+        sealed: &[u8],
+    ) -> Result<FlightDataStream, Status> {
         let opened = self.open_handle(call, sealed)?;
+        asked.purpose(opened.purpose());
         match opened.content {
-            handle::Content::Ticket(statement) => self.run(call, statement, opened.query_id).await,
-            handle::Content::Metadata(asked) => match FlightCommand::decode(&asked.command)? {
-                FlightCommand::Metadata(command) => {
-                    self.metadata_stream(call, &command, asked.purpose)
+            handle::Content::Ticket(statement) => {
+                self.run(asked, call, statement, opened.query_id).await
+            }
+            handle::Content::Metadata(metadata) => {
+                asked.kind(Kind::Metadata);
+                match FlightCommand::decode(&metadata.command)? {
+                    FlightCommand::Metadata(command) => {
+                        self.metadata_stream(call, &command, metadata.purpose)
+                    }
+                    FlightCommand::Statement { .. }
+                    | FlightCommand::Prepared { .. }
+                    | FlightCommand::Ticket { .. }
+                    | FlightCommand::Refused(_) => Err(handle::unknown()),
                 }
-                FlightCommand::Statement { .. }
-                | FlightCommand::Prepared { .. }
-                | FlightCommand::Ticket { .. }
-                | FlightCommand::Refused(_) => Err(handle::unknown()),
-            },
+            }
             handle::Content::Prepared(_) => Err(handle::unknown()),
         }
+    }
+
+    /// Refuses a call that nobody may make.
+    async fn refuse<T, R>(&self, request: Request<T>, reason: Status) -> Result<R, Status> {
+        let mut asked = self.audit.asked(Kind::Call, &request);
+        let headers = request.metadata().clone();
+        drop(request);
+        let entered = self.enter(&mut asked, &headers).await;
+        let refused = entered.and_then(|_| Err(reason));
+        self.audit.settle(asked, refused).await
+    }
+
+    async fn actions(&self, request: Request<Empty>) -> Result<Vec<ActionType>, Status> {
+        let mut asked = self.audit.asked(Kind::Call, &request);
+        let entered = self.enter(&mut asked, request.metadata()).await;
+        let actions = entered.map(|_| action::action_types());
+        self.audit.settle(asked, actions).await
     }
 }
 
@@ -146,10 +215,8 @@ impl FlightService for FlightSqlService {
         &self,
         request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
-        self.0.enter(request.metadata()).await?;
-        Err(Status::unimplemented(
-            "weft lists no flights: ask for tables with CommandGetTables",
-        ))
+        let reason = "weft lists no flights: ask for tables with CommandGetTables";
+        guard(self.0.refuse(request, Status::unimplemented(reason))).await
     }
 
     async fn get_flight_info(
@@ -196,8 +263,8 @@ impl FlightService for FlightSqlService {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        self.0.enter(request.metadata()).await?;
-        Err(Status::unimplemented("weft exchanges no data"))
+        let reason = Status::unimplemented("weft exchanges no data");
+        guard(self.0.refuse(request, reason)).await
     }
 
     async fn do_action(
@@ -218,8 +285,7 @@ impl FlightService for FlightSqlService {
         &self,
         request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
-        self.0.enter(request.metadata()).await?;
-        let actions = action::action_types().into_iter().map(Ok);
+        let actions = guard(self.0.actions(request)).await?.into_iter().map(Ok);
         Ok(Response::new(Box::pin(futures::stream::iter(actions))))
     }
 }
@@ -242,7 +308,7 @@ fn ticket_misplaced() -> Status {
 }
 
 /// A panic in one call must end neither its connection nor the calls beside it.
-fn guard<'a, T: 'a>(
+pub(crate) fn guard<'a, T: 'a>(
     call: impl Future<Output = Result<T, Status>> + Send + 'a,
 ) -> BoxFuture<'a, Result<T, Status>> {
     let call = AssertUnwindSafe(call).catch_unwind();

@@ -7,8 +7,10 @@ use datafusion_common::ScalarValue;
 use futures::StreamExt;
 use tonic::Status;
 use uuid::Uuid;
-use weft_engine::{GovernedSession, PlannedQuery};
+use weft_audit::Kind;
+use weft_engine::{GovernedSession, PlannedQuery, RunningQuery};
 
+use crate::audit::Asked;
 use crate::call::Call;
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::parameters;
@@ -21,21 +23,28 @@ impl FlightSql {
     /// Plans `sql` and answers with a ticket; runs nothing.
     pub(crate) async fn statement_info(
         &self,
+        asked: &mut Asked,
         call: &Call,
         sql: String,
     ) -> Result<FlightInfo, Status> {
+        asked.statement(&sql);
         let session = self.open(call, call.options.clone())?;
-        self.info_of(call, &session, sql, Bytes::new(), None).await
+        self.info_of(asked, call, &session, sql, Bytes::new(), None)
+            .await
     }
 
     /// The wire schema of a statement's result.
     pub(crate) async fn statement_schema(
         &self,
+        asked: &mut Asked,
         call: &Call,
         sql: &str,
     ) -> Result<SchemaRef, Status> {
+        asked.statement(sql);
         let session = self.open(call, call.options.clone())?;
-        let planned = plan(&session, sql, None).await?;
+        let planned = plan(&session, sql, None)
+            .await
+            .inspect_err(|_| asked.names(&session))?;
         Ok(wire_schema(&planned.schema()))
     }
 
@@ -43,14 +52,21 @@ impl FlightSql {
     /// the hash of the schema it was prepared with.
     pub(crate) async fn info_of(
         &self,
+        asked: &mut Asked,
         call: &Call,
         session: &GovernedSession,
         sql: String,
         parameters: Bytes,
         prepared: Option<[u8; 32]>,
     ) -> Result<FlightInfo, Status> {
+        asked.statement(&sql);
         let rows = parameters::rows(&parameters)?;
-        let planned = plan_bound(session, &sql, rows.first(), prepared).await?;
+        let planned = plan_bound(session, &sql, rows.first(), prepared)
+            .await
+            .inspect_err(|_| {
+                asked.parameters(&rows);
+                asked.names(session);
+            })?;
         let schema = wire_schema(&planned.schema());
         let statement = Statement {
             schema_hash: hash(&schema)?,
@@ -90,27 +106,53 @@ impl FlightSql {
     /// access is decided now, and the result must still be what it was told.
     pub(crate) async fn run(
         &self,
+        asked: &mut Asked,
         call: &Call,
         statement: Statement,
         query_id: Uuid,
     ) -> Result<FlightDataStream, Status> {
+        asked.kind(Kind::Statement);
+        asked.statement(&statement.sql);
+        asked.query_id(query_id);
         let session = self.open(call, statement.options)?;
-        let mut rows = parameters::rows(&statement.parameters)?.into_iter();
+        let rows = parameters::rows(&statement.parameters)?;
+        asked.parameters(&rows);
+        let mut rows = rows.into_iter();
         let sql = statement.sql;
-        let first = plan_bound(&session, &sql, rows.next().as_ref(), None).await?;
+        let first = plan_bound(&session, &sql, rows.next().as_ref(), None)
+            .await
+            .inspect_err(|_| asked.names(&session))?;
         let schema = wire_schema(&first.schema());
         if hash(&schema)? != statement.schema_hash {
+            asked.names(&session);
             return Err(schema_changed());
         }
+        let first = first.with_query_id(query_id);
+        let entry = self.audit.begin(asked, &first);
         stream::spawn(schema, self.stop.clone(), move |mut sink| async move {
-            execute(first.with_query_id(query_id), &mut sink).await?;
-            for row in rows {
-                let next = plan_bound(&session, &sql, Some(&row), None).await?;
-                execute(next.with_query_id(query_id), &mut sink).await?;
-            }
-            Ok(())
+            sink.record(entry);
+            let ran = run_all(first, &session, &sql, rows, query_id, &mut sink).await;
+            sink.end(ran).await
         })
     }
+}
+
+/// Runs a statement with each of its rows of parameters; the last run is kept,
+/// so that it can be revoked until the last of its answer is sent.
+async fn run_all(
+    first: PlannedQuery,
+    session: &GovernedSession,
+    sql: &str,
+    rows: impl Iterator<Item = Vec<ScalarValue>>,
+    query_id: Uuid,
+    sink: &mut Sink,
+) -> Result<RunningQuery, Stopped> {
+    let mut running = execute(first, sink).await?;
+    for row in rows {
+        let next = plan_bound(session, sql, Some(&row), None).await?;
+        running = execute(next.with_query_id(query_id), sink).await?;
+    }
+    Ok(running)
 }
 
 /// Plans a statement whose parameters, if any, stay open. It must have the
@@ -171,10 +213,9 @@ pub(crate) async fn plan_bound(
     }
 }
 
-async fn execute(planned: PlannedQuery, sink: &mut Sink) -> Result<(), Stopped> {
+async fn execute(planned: PlannedQuery, sink: &mut Sink) -> Result<RunningQuery, Stopped> {
     let query_id = planned.query_id();
-    let failed =
-        |error: weft_engine::Error| Stopped::Failed(status::of_engine(&error, Some(query_id)));
+    let failed = |error: weft_engine::Error| Stopped::of_engine(&error, query_id);
     let mut running = planned.execute().await.map_err(failed)?;
     while let Some(batch) = running.next().await {
         let batch = batch.map_err(failed)?;
@@ -185,5 +226,5 @@ async fn execute(planned: PlannedQuery, sink: &mut Sink) -> Result<(), Stopped> 
             sent = sink.send(&batch) => sent?,
         }
     }
-    Ok(())
+    Ok(running)
 }

@@ -19,7 +19,7 @@ mod server;
 pub(crate) use self::client::{TestClient, cells, pretty, status};
 pub(crate) use self::files::{csv, json_lines, parquet};
 pub(crate) use self::mesh_dir::{MeshDir, contract};
-pub(crate) use self::s3::{Fault, Key, Operation, TestS3};
+pub(crate) use self::s3::{Fault, Key, OWNER, Operation, TestS3};
 pub(crate) use self::server::{TestServer, TestServerConfig};
 
 /// Installs the process's one TLS provider; every harness constructor calls it.

@@ -34,7 +34,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// May do everything, everywhere.
-const OWNER: Key = Key {
+pub(crate) const OWNER: Key = Key {
     id: "OWNERKEYID",
     secret: "owner-secret-access-key",
     places: &[""],

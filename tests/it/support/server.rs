@@ -8,6 +8,7 @@ use rcgen::CertifiedKey;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use weft_audit::Trail;
 use weft_engine::{CatalogConfig, Engine, EngineConfig, LiveMesh};
 use weft_server::{Server, ServerConfig, TlsConfig};
 
@@ -25,6 +26,8 @@ pub(crate) struct TestServerConfig {
     pub(crate) engine: EngineConfig,
     /// How long streams may run on after [`TestServer::stop`].
     pub(crate) drain: Option<Duration>,
+    /// Keeps no audit trail, whatever the mesh says.
+    pub(crate) unaudited: bool,
 }
 
 /// A running server; it stops when dropped.
@@ -32,6 +35,8 @@ pub(crate) struct TestServerConfig {
 pub(crate) struct TestServer {
     pub(crate) live: Arc<LiveMesh>,
     pub(crate) engine: Arc<Engine>,
+    /// Where the mesh has one.
+    pub(crate) audit: Option<Arc<Trail>>,
     address: SocketAddr,
     authority: Option<String>,
     shutdown: Option<oneshot::Sender<()>>,
@@ -55,12 +60,18 @@ impl TestServer {
         let live = LiveMesh::open(&mesh.mesh_file(), catalog)
             .await
             .expect("the mesh loads");
+        let snapshot = live.snapshot();
+        let audit = snapshot.audit().filter(|_| !config.unaudited);
+        let audit = audit.map(|manifest| Trail::open(manifest).expect("the trail opens"));
         let background = config.refresh.map(|_| {
             let background: Box<dyn std::any::Any + Send + Sync> =
                 Box::new(live.spawn_background());
             background
         });
-        let engine = Engine::new(Arc::clone(&live), config.engine).expect("the engine starts");
+        let tables = audit.as_ref().map(weft_engine::audit_tables);
+        let mut settings = config.engine;
+        settings.system_tables.extend(tables.unwrap_or_default());
+        let engine = Engine::new(Arc::clone(&live), settings).expect("the engine starts");
         let (tls, authority) = if config.tls {
             let (tls, authority) = certificate();
             (Some(tls), Some(authority))
@@ -73,6 +84,7 @@ impl TestServer {
             ServerConfig {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
                 tls,
+                audit: audit.clone(),
                 drain: config.drain.unwrap_or(defaults.drain),
                 ..defaults
             },
@@ -89,6 +101,7 @@ impl TestServer {
         Self {
             live,
             engine,
+            audit,
             address,
             authority,
             shutdown: Some(shutdown),

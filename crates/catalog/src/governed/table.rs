@@ -96,6 +96,25 @@ impl GovernedTable {
         &self.access.table
     }
 
+    /// The grants that gave access, by name.
+    pub fn grants(&self) -> impl Iterator<Item = &str> {
+        self.access
+            .grants
+            .iter()
+            .map(|reason| reason.grant.as_str())
+    }
+
+    /// The guardrails that took something of it, by name.
+    pub fn guardrails(&self) -> impl Iterator<Item = &str> {
+        let reasons = self.access.guardrails.iter();
+        reasons.map(|reason| reason.guardrail.as_str())
+    }
+
+    /// Equal for equal files; `None` where they could not be listed.
+    pub fn listing(&self) -> Option<u64> {
+        Some(self.product.data().ok()?.id())
+    }
+
     /// The same table with a Boolean column `flag` more: TRUE where policy
     /// hides the cell of `column`, whatever the data is. `None` for a column
     /// that is not visible.

@@ -170,6 +170,7 @@ pub(super) async fn assemble(
         domains,
         mask_keys: Arc::new(MaskKeys::new(secret.expose().as_bytes())),
         secret,
+        audit: mesh.audit,
     };
     known.good = good;
     known.fingerprint = fingerprint;

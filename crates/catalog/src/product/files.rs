@@ -58,6 +58,11 @@ impl DataSnapshot {
         })
     }
 
+    /// Equal for equal listings.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(crate) fn listed(&self) -> &[ObjectMeta] {
         &self.listed
     }

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     error::{Error, Result, classify},
     explain,
+    footprint::{self, Footprint},
     session::GovernedSession,
     verify::verify,
 };
@@ -58,9 +59,11 @@ pub(super) async fn physical_query(
     session: &GovernedSession,
     logical: &LogicalPlan,
     declared: &Schema,
+    tables: &mut Footprint,
 ) -> Result<PhysicalQuery> {
     let optimized = state.optimize(logical).map_err(classify)?;
     let inner = explain::explained(&optimized);
+    footprint::add_columns(tables, inner)?;
     check_sketches(inner)?;
     let capped_calls = capped_calls(inner)?;
     // A constant is copied for each row of a batch, so large constants make small

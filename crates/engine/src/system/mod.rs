@@ -9,7 +9,9 @@
 //! engine, in [`EngineConfig::system_tables`](crate::EngineConfig::system_tables).
 
 mod arrays;
+mod audit;
 mod columns;
+mod consumers;
 mod grants;
 mod products;
 mod provider;
@@ -17,6 +19,7 @@ mod scan;
 mod schema;
 mod table;
 
+pub use self::audit::audit_tables;
 pub use self::table::{Look, SystemColumn, SystemTable};
 pub(crate) use self::{
     scan::{SystemScanExec, reads_system},

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use super::audit::{AuditDraft, read_audit};
 use super::grants::read_grantees;
 use super::identity::{read_identity, read_secret};
 use crate::fault::Spanned;
@@ -17,6 +18,8 @@ pub(crate) struct MeshDraft {
     pub(crate) environment: Option<String>,
     /// The paths of the domains' manifests, as written.
     pub(crate) domains: Vec<Spanned<String>>,
+    /// Of the trail, what later looks need.
+    pub(crate) audit: Option<AuditDraft>,
     /// The path of the guardrails, as written.
     pub(crate) guardrails: Option<Spanned<String>>,
 }
@@ -45,6 +48,9 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
         .get("auditors")
         .map(|node| read_grantees(source, node, "auditors"))
         .unwrap_or_default();
+    let audit = fields
+        .get("audit")
+        .and_then(|node| read_audit(source, node));
     let guardrails = fields
         .get("guardrails")
         .and_then(|node| Some(source.spanned(node, source.read_text(node, "guardrails")?)));
@@ -56,11 +62,13 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
             secret,
             identity,
             auditors: auditors.into_iter().map(|it| it.value).collect(),
+            audit: audit.as_ref().map(|draft| draft.manifest.clone()),
             guardrails: Vec::new(),
             file,
         }),
         environment,
         domains,
+        audit,
         guardrails,
     }
 }

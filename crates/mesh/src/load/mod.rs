@@ -1,5 +1,6 @@
 //! Loading: from `mesh.yaml` to a validated mesh, with every fault at once.
 
+mod audit;
 mod contract;
 mod domain;
 mod files;
@@ -17,6 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::audit::refuse_shared_places;
 use self::domain::{DomainDraft, cannot_read, read_domain};
 use self::files::Files;
 use self::guardrails::read_guardrails;
@@ -126,6 +128,10 @@ pub fn load(mesh_yaml: &Path) -> LoadReport {
         drafts.push((manifest, draft));
     }
     refuse_equal_names(&mut drafts);
+    if let Some(audit) = &draft.audit {
+        let domains = drafts.iter().filter_map(|(_, draft)| draft.domain.as_ref());
+        mesh_faults.extend(refuse_shared_places(audit, domains));
+    }
 
     for (_, draft) in &mut drafts {
         texts.append(&mut draft.texts);

@@ -100,30 +100,10 @@ fn read_storage(source: &Source, node: &Node) -> Option<StorageDraft> {
     let url = fields
         .required_text("url")
         .and_then(|(node, text)| Some((text, read_url(source, node, text)?)));
-    let local = url
+    let is_s3 = url
         .as_ref()
-        .is_some_and(|(_, (url, _))| matches!(url, StorageUrl::Local { .. }));
-    let (mut options, mut credentials) = (BTreeMap::new(), Some(Credentials::None));
-    if local {
-        for key in ["options", "secrets", "credentials"] {
-            if let Some(node) = fields.get(key) {
-                source
-                    .error(
-                        node,
-                        "wrong-value",
-                        format!("a local storage has no `{key}`"),
-                    )
-                    .help("remove it")
-                    .report();
-            }
-        }
-    } else {
-        options = fields
-            .get("options")
-            .map(|node| read_options(source, node))
-            .unwrap_or_default();
-        credentials = read_credentials(source, &fields, url.is_some());
-    }
+        .map(|(_, (url, _))| matches!(url, StorageUrl::S3 { .. }));
+    let (options, credentials) = read_access(source, &fields, is_s3);
     fields.finish();
     let (written, (url, folder)) = url?;
     Some(StorageDraft {
@@ -136,6 +116,34 @@ fn read_storage(source: &Source, node: &Node) -> Option<StorageDraft> {
         written: written.to_owned(),
         folder,
     })
+}
+
+/// How a place is opened; `is_s3` is `None` where its URL could not be read.
+pub(crate) fn read_access(
+    source: &Source,
+    fields: &Fields<'_>,
+    is_s3: Option<bool>,
+) -> (BTreeMap<String, String>, Option<Credentials>) {
+    if is_s3 != Some(false) {
+        let options = fields
+            .get("options")
+            .map(|node| read_options(source, node))
+            .unwrap_or_default();
+        return (options, read_credentials(source, fields, is_s3.is_some()));
+    }
+    for key in ["options", "secrets", "credentials"] {
+        if let Some(node) = fields.get(key) {
+            source
+                .error(
+                    node,
+                    "wrong-value",
+                    format!("a local storage has no `{key}`"),
+                )
+                .help("remove it")
+                .report();
+        }
+    }
+    (BTreeMap::new(), Some(Credentials::None))
 }
 
 fn read_credentials(source: &Source, fields: &Fields<'_>, is_s3: bool) -> Option<Credentials> {
@@ -229,7 +237,24 @@ fn read_secrets(source: &Source, node: &Node) -> Option<BTreeMap<String, SecretR
     sound.then_some(secrets)
 }
 
-fn read_url(source: &Source, node: &Node, text: &str) -> Option<(StorageUrl, Option<PathBuf>)> {
+/// A place as a manifest names it.
+pub(crate) enum Place {
+    S3 {
+        bucket: String,
+        prefix: Vec<String>,
+    },
+    /// Absolute; it need not be there.
+    Folder(PathBuf),
+}
+
+impl Place {
+    pub(crate) fn is_s3(&self) -> bool {
+        matches!(self, Self::S3 { .. })
+    }
+}
+
+/// The place that a URL or a path names, relative to the manifest.
+pub(crate) fn read_place(source: &Source, node: &Node, text: &str) -> Option<Place> {
     let refuse = |rule, message: String, help: &str| {
         source.error(node, rule, message).help(help).report();
     };
@@ -270,7 +295,7 @@ fn read_url(source: &Source, node: &Node, text: &str) -> Option<(StorageUrl, Opt
         check_segments(prefix).map_err(wrong).ok()?;
         let prefix = segments(prefix);
         let bucket = bucket.to_owned();
-        return Some((StorageUrl::S3 { bucket, prefix }, None));
+        return Some(Place::S3 { bucket, prefix });
     }
     let path = text.strip_prefix("file://").unwrap_or(text);
     if path.contains("://") {
@@ -285,12 +310,24 @@ fn read_url(source: &Source, node: &Node, text: &str) -> Option<(StorageUrl, Opt
     check_segments(plain.strip_prefix('/').unwrap_or(plain))
         .map_err(wrong)
         .ok()?;
-    let folder = source.folder().join(plain);
+    Some(Place::Folder(source.folder().join(plain)))
+}
+
+fn read_url(source: &Source, node: &Node, text: &str) -> Option<(StorageUrl, Option<PathBuf>)> {
+    let folder = match read_place(source, node, text)? {
+        Place::S3 { bucket, prefix } => return Some((StorageUrl::S3 { bucket, prefix }, None)),
+        Place::Folder(folder) => folder,
+    };
+    let refuse = |message: String, help: &str| {
+        source
+            .error(node, "missing-file", message)
+            .help(help)
+            .report();
+    };
     let root = match fs::canonicalize(&folder) {
         Ok(root) if root.is_dir() => root,
         Ok(_) => {
             refuse(
-                "missing-file",
                 format!("storage `{text}` is not a folder"),
                 "name the folder that the data lies under",
             );
@@ -298,7 +335,6 @@ fn read_url(source: &Source, node: &Node, text: &str) -> Option<(StorageUrl, Opt
         }
         Err(_) => {
             refuse(
-                "missing-file",
                 format!("there is no folder `{text}`"),
                 "create it, or correct the path; it is relative to this file",
             );

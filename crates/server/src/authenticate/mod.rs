@@ -26,7 +26,7 @@ use weft_policy::Principal;
 pub(crate) use self::bearer::Bearers;
 pub(crate) use self::credentials::{Credentials, cookie};
 use self::failures::Failures;
-pub(crate) use self::on_behalf::caller;
+pub(crate) use self::on_behalf::{HEADER as ON_BEHALF_OF, caller};
 use self::verified::VerifiedLogins;
 use crate::session::SessionId;
 use crate::status;

@@ -12,7 +12,7 @@ use tracing::warn;
 use weft_engine::{Caller, MeshSnapshot};
 use weft_policy::Principal;
 
-const HEADER: &str = "x-weft-on-behalf-of";
+pub(crate) const HEADER: &str = "x-weft-on-behalf-of";
 
 /// Whose rights a call of `principal` with these headers has.
 ///

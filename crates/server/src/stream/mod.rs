@@ -8,6 +8,7 @@
 
 mod cut;
 mod encode;
+mod recorded;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,13 +17,17 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightData;
-use futures::Stream;
+use futures::{FutureExt, Stream};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use uuid::Uuid;
+use weft_audit::Entry;
+use weft_engine::RunningQuery;
 
 use self::encode::Encoder;
+use self::recorded::Recorded;
 use crate::status;
 
 /// Messages that wait for the client.
@@ -40,12 +45,16 @@ pub(crate) type FlightDataStream =
 pub(crate) struct Sink {
     encoder: Encoder,
     messages: Sender<Result<FlightData, Status>>,
+    recorded: Option<Recorded>,
+    stop: CancellationToken,
 }
 
 /// Why a producer stopped before its end.
 #[derive(Debug)]
 pub(crate) enum Stopped {
     Failed(Status),
+    /// Access to what the result was made of has changed.
+    Revoked(Status),
     /// The client went away: there is nobody left to tell.
     Gone,
 }
@@ -56,17 +65,57 @@ impl From<Status> for Stopped {
     }
 }
 
+impl Stopped {
+    /// An error of the engine, about `query_id`.
+    pub(crate) fn of_engine(error: &weft_engine::Error, query_id: Uuid) -> Self {
+        let status = status::of_engine(error, Some(query_id));
+        if error.is_revoked() {
+            Self::Revoked(status)
+        } else {
+            Self::Failed(status)
+        }
+    }
+}
+
 impl Sink {
+    /// From here on the result is recorded as `entry`.
+    pub(crate) fn record(&mut self, entry: Option<Entry>) {
+        self.recorded = entry.map(|entry| Recorded::new(entry, self.stop.clone()));
+    }
+
     /// Sends `batch` in messages of about a megabyte, as the client takes them.
     pub(crate) async fn send(&mut self, batch: &RecordBatch) -> Result<(), Stopped> {
         for range in Encoder::cut(batch)? {
             let message = self.encoder.slice(batch, &range)?;
-            self.messages
-                .send(Ok(message))
-                .await
-                .map_err(|_| Stopped::Gone)?;
+            let ready = match &mut self.recorded {
+                Some(recorded) => recorded.hold(message, range.len()).await?,
+                None => Some(message),
+            };
+            if let Some(message) = ready {
+                self.pass(message).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn pass(&self, message: FlightData) -> Result<(), Stopped> {
+        let sent = self.messages.send(Ok(message)).await;
+        sent.map_err(|_| Stopped::Gone)
+    }
+
+    /// The result is over. How it ended is on record before the client can know.
+    pub(crate) async fn end(mut self, ran: Result<RunningQuery, Stopped>) -> Result<(), Stopped> {
+        let Some(mut recorded) = self.recorded.take() else {
+            return ran.map(drop);
+        };
+        let ran = ran.and_then(|running| match running.revoked().now_or_never() {
+            Some(reason) => Err(Stopped::of_engine(&reason, running.query_id())),
+            None => Ok(running),
+        });
+        match recorded.end(ran.map(drop)).await? {
+            Some(last) => self.pass(last).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -114,11 +163,13 @@ where
     let sink = Sink {
         encoder,
         messages: sender.clone(),
+        recorded: None,
+        stop: stop.clone(),
     };
     let result = produce(sink);
     let mut producer = JoinSet::new();
     producer.spawn(async move {
-        if let Err(Stopped::Failed(status)) = result.await {
+        if let Err(Stopped::Failed(status) | Stopped::Revoked(status)) = result.await {
             // An error here means that the client is gone.
             let _ = sender.send(Err(status)).await;
         }

@@ -1,5 +1,6 @@
 //! Whole meshes, sound and broken, from files.
 
+mod audit;
 mod contracts;
 mod domains;
 mod fixture;

@@ -1,0 +1,95 @@
+//! What a statement reads and by which right: for the audit trail.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::{
+    common::{TableReference, tree_node::TreeNodeRecursion},
+    datasource::source_as_provider,
+    logical_expr::LogicalPlan,
+};
+use weft_catalog::GovernedTable;
+use weft_mesh::TableId;
+
+use crate::error::{Result, classify};
+
+/// One governed table of a statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableRead {
+    /// What is read of it to answer the statement; nothing where no row of it matters.
+    pub columns: BTreeSet<String>,
+    /// The grants that gave access, by name.
+    pub grants: Vec<String>,
+    /// The guardrails that took something of it, by name.
+    pub guardrails: Vec<String>,
+    /// Equal for equal files.
+    pub listing: Option<u64>,
+}
+
+/// A table as a statement names it, whether it is there or not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamedTable {
+    /// The one of the session where the statement names none.
+    pub schema: String,
+    pub table: String,
+}
+
+/// The tables of a statement.
+pub(crate) type Footprint = BTreeMap<TableId, TableRead>;
+
+/// Every governed table that a plan or a subquery of it reads, as it was written.
+pub(crate) fn tables(plan: &LogicalPlan) -> Result<Footprint> {
+    let mut tables = Footprint::new();
+    each_table(plan, |table, _| {
+        tables
+            .entry(table.id().clone())
+            .or_insert_with(|| TableRead {
+                columns: BTreeSet::new(),
+                grants: table.grants().map(str::to_owned).collect(),
+                guardrails: table.guardrails().map(str::to_owned).collect(),
+                listing: table.listing(),
+            });
+    })?;
+    Ok(tables)
+}
+
+/// Adds the columns that an optimised plan reads.
+pub(crate) fn add_columns(tables: &mut Footprint, optimized: &LogicalPlan) -> Result<()> {
+    each_table(optimized, |table, columns| {
+        if let Some(read) = tables.get_mut(table.id()) {
+            read.columns.extend(columns);
+        }
+    })
+}
+
+/// Calls `see` with every scan of a governed table, and the columns that it asks for.
+fn each_table(
+    plan: &LogicalPlan,
+    mut see: impl FnMut(&GovernedTable, BTreeSet<String>),
+) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(provider) = source_as_provider(&scan.source)
+            && let Some(table) = provider.downcast_ref::<GovernedTable>()
+        {
+            let projected = scan.projected_schema.fields().iter();
+            let mut columns: BTreeSet<String> =
+                projected.map(|field| field.name().clone()).collect();
+            for filter in &scan.filters {
+                columns.extend(filter.column_refs().into_iter().map(|it| it.name.clone()));
+            }
+            see(table, columns);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(classify)?;
+    Ok(())
+}
+
+/// What a statement names, sorted.
+pub(crate) fn named(references: &[TableReference], schema: &str) -> Vec<NamedTable> {
+    let named = references.iter().map(|reference| NamedTable {
+        schema: reference.schema().unwrap_or(schema).to_owned(),
+        table: reference.table().to_owned(),
+    });
+    named.collect::<BTreeSet<_>>().into_iter().collect()
+}
