@@ -85,6 +85,7 @@ impl MeshSnapshot {
             mesh_name: self.governance.mesh_name.clone(),
             domains: self.governance.domains.clone(),
             policy,
+            audit: self.governance.audit.clone(),
             secret: Arc::clone(&self.governance.secret),
             mask_keys: Arc::clone(&self.governance.mask_keys),
         };
