@@ -47,6 +47,6 @@ mod trail;
 pub use columns::{schema, to_batch};
 pub use error::{Error, Result, Unwritable};
 pub use read::TrailReader;
-pub use record::{AuditRecord, Kind, Outcome, TableUse};
+pub use record::{AuditRecord, Kind, LineageEdge, Outcome, TableUse};
 pub use sight::Sight;
 pub use trail::{Entry, Trail};

@@ -137,6 +137,19 @@ pub enum Outcome {
     Interrupted,
 }
 
+/// A column of a data product, and what of a result comes from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineageEdge {
+    /// The column of the result; none for the result as a whole.
+    pub output: Option<String>,
+    /// `direct`: its values are copies of the column or computed from it.
+    /// `influences`: the column decides about rows.
+    pub part: String,
+    /// The table, as `domain.table`.
+    pub table: String,
+    pub column: String,
+}
+
 impl AuditRecord {
     /// The record of something that begins now.
     pub fn new(kind: Kind) -> Self {
@@ -178,25 +191,24 @@ impl AuditRecord {
         &mut self,
         edges: impl Iterator<Item = (Option<&'a str>, &'a str, String, &'a str)>,
     ) {
-        #[derive(Serialize)]
-        struct Edge<'a> {
-            output: Option<&'a str>,
-            part: &'a str,
-            table: String,
-            column: &'a str,
-        }
-        let edges: Vec<Edge<'a>> = edges
-            .map(|(output, part, table, column)| Edge {
-                output,
-                part,
+        let edges: Vec<LineageEdge> = edges
+            .map(|(output, part, table, column)| LineageEdge {
+                output: output.map(str::to_owned),
+                part: part.to_owned(),
                 table,
-                column,
+                column: column.to_owned(),
             })
             .collect();
         if !edges.is_empty() {
             // Texts are always JSON.
             self.lineage = serde_json::to_string(&edges).ok();
         }
+    }
+
+    /// What [`set_lineage`](Self::set_lineage) was given.
+    pub fn lineage_edges(&self) -> Vec<LineageEdge> {
+        let edges = self.lineage.as_deref().map(serde_json::from_str);
+        edges.and_then(Result::ok).unwrap_or_default()
     }
 
     /// How long it took.

@@ -53,6 +53,8 @@ pub enum Outcome {
     Hidden,
     /// A guardrail takes it: to the viewer it does not exist.
     Denied,
+    /// No active grant gives it, and one lets it be found: it can be asked for.
+    Found,
     /// No active grant gives it: to the viewer it does not exist.
     NotGranted,
 }
@@ -193,6 +195,7 @@ impl ColumnFinding {
     pub(crate) fn of(
         name: &str,
         access: &Access,
+        is_found: bool,
         grants: &[GrantFinding],
         guardrails: &[GuardrailFinding],
     ) -> Self {
@@ -208,6 +211,7 @@ impl ColumnFinding {
         };
         let outcome = match seen {
             Some(seen) => Outcome::of(&seen.exposure),
+            None if is_found => Outcome::Found,
             None if given_by.is_empty() => Outcome::NotGranted,
             None => Outcome::Denied,
         };
@@ -237,8 +241,8 @@ impl Outcome {
         }
     }
 
-    /// Whether the column is there for the viewer.
+    /// Whether the column is there for queries of the viewer.
     pub fn is_visible(&self) -> bool {
-        !matches!(self, Self::Denied | Self::NotGranted)
+        !matches!(self, Self::Found | Self::Denied | Self::NotGranted)
     }
 }

@@ -175,9 +175,13 @@ impl PolicySnapshot {
         let named = |at: usize| name(at).unwrap_or_default();
         let guardrails = self.guardrails.findings(table, viewer, named);
         let access = self.decide(viewer, table);
-        let columns = policy.columns.iter();
-        let columns =
-            columns.map(|column| ColumnFinding::of(&column.name, &access, &grants, &guardrails));
+        let found = self.discover(viewer, table).map(|it| it.columns);
+        let found = found.unwrap_or_default();
+        let columns = policy.columns.iter().enumerate();
+        let columns = columns.map(|(at, column)| {
+            let is_found = found.contains(&at);
+            ColumnFinding::of(&column.name, &access, is_found, &grants, &guardrails)
+        });
         Some(Explanation {
             table: table.clone(),
             columns: columns.collect(),

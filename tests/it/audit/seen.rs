@@ -1,4 +1,4 @@
-//! `system.audit` and `system.consumers`: who sees what of the trail.
+//! `system.audit`, `system.consumers` and `system.lineage`: who sees what of the trail.
 
 use tonic::Code;
 
@@ -102,6 +102,19 @@ async fn everybody_sees_what_is_theirs_to_see() {
         ["notes|notes|user:ana|1", "notes|notes|user:bo|1"]
     );
     assert_eq!(bo.rows(consumers).await, ["notes|notes|user:bo|1"]);
+    let lineage = "SELECT principal, coalesce(output_column, '∅'), part, domain, table_name, column_name FROM system.lineage \
+         WHERE domain <> 'system' ORDER BY started_at, 2, 3, 4, 5, 6";
+    let of_ana = [
+        "user:ana|id|direct|sales|orders|id",
+        "user:ana|id|direct|notes|notes|id",
+    ];
+    let of_bo = "user:bo|id|direct|notes|notes|id";
+    assert_eq!(ana.rows(lineage).await, of_ana);
+    assert_eq!(bo.rows(lineage).await, [of_bo]);
+    assert_eq!(as_user("aud", lineage).await, [of_ana[0], of_ana[1], of_bo]);
+    // Of a statement that read other domains as well a steward does not know what it was.
+    assert_eq!(as_user("sam", lineage).await, [of_ana[0]]);
+    assert_eq!(as_user("nel", lineage).await, [of_bo]);
     let lineage = "SELECT lineage FROM system.audit WHERE sql = 'SELECT id FROM sales.orders'";
     assert_eq!(
         ana.rows(lineage).await,

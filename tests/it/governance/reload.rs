@@ -320,3 +320,64 @@ async fn a_changed_password_ends_sessions_and_a_changed_group_is_effective_at_on
     );
     assert_eq!(server.client("cyd", "another").await.value(sql).await, "3");
 }
+
+/// Whoever writes the data does not decide which grants are in force.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_is_gone_holds_no_revocation_back() {
+    use std::{fs, os::unix::fs::symlink};
+    let other = "- {name: id, logicalType: integer}";
+    let spoil: [(&str, fn(&std::path::Path)); 4] = [
+        ("a folder is removed", |data| {
+            fs::remove_dir_all(data.join("other")).unwrap();
+        }),
+        ("a folder becomes a link", |data| {
+            fs::remove_dir_all(data.join("other")).unwrap();
+            symlink("/etc", data.join("other")).unwrap();
+        }),
+        ("a file is a link", |data| {
+            symlink("/etc/passwd", data.join("other/link.parquet")).unwrap();
+        }),
+        ("the storage is removed", |data| {
+            fs::remove_dir_all(data).unwrap();
+        }),
+    ];
+    for (what, spoil) in spoil {
+        let mesh = MeshDir::new("acme").user("ana", "pw", &[], &[]).domain(
+            "sales",
+            "- {name: it, to: [\"user:ana\"], on: \"*\", columns: '*'}",
+            &[
+                &Stored::Parquet.contract("orders", COLUMNS),
+                &Stored::Parquet.contract("other", other),
+            ],
+        );
+        let rows = batch([
+            ("id", ints([1])),
+            ("region", texts(["EU"])),
+            ("pad", texts(["a"])),
+        ]);
+        Stored::Parquet.write(&mesh, "sales", "orders", "all", &rows);
+        let one = batch([("id", ints([1]))]);
+        Stored::Parquet.write(&mesh, "sales", "other", "all", &one);
+        let server = TestServer::start(&mesh).await;
+        let ana = server.client("ana", "pw").await;
+        assert_eq!(ana.value("SELECT count(*) FROM sales.orders").await, "1");
+        spoil(&mesh.data("sales"));
+        // Nor does it take a domain down that starts with it.
+        let again = TestServer::start(&mesh).await;
+        let found = again.client("ana", "pw").await;
+        let orders = found.query("SELECT count(*) FROM sales.orders").await;
+        assert_eq!(orders.is_ok(), what != "the storage is removed", "{what}");
+        mesh.grants("sales", "");
+        for server in [&server, &again] {
+            let report = server.live.reload().await;
+            assert!(
+                report.applied && report.kept.is_empty(),
+                "{what}: {report:?}"
+            );
+            let ana = server.client("ana", "pw").await;
+            let status = ana.fails("SELECT count(*) FROM sales.orders").await;
+            assert_missing(&status, "sales.orders");
+        }
+    }
+}

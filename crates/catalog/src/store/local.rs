@@ -38,13 +38,10 @@ pub(crate) struct LocalFolder {
 }
 
 impl LocalFolder {
-    /// Fails where `root` does not exist or is not a folder.
-    pub(crate) fn open(root: &FsPath) -> io::Result<Self> {
-        let root = fs::canonicalize(root)?;
-        if !root.is_dir() {
-            return Err(io::Error::from(ErrorKind::NotADirectory));
-        }
-        Ok(Self { root })
+    /// The folder at `root`, which is canonical and may come later: nothing is
+    /// listed before it is there.
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
     }
 
     fn to_disk(&self, location: &Path) -> PathBuf {
@@ -115,6 +112,10 @@ impl LocalFolder {
         let mut found = Vec::new();
         let start = self.to_disk(prefix);
         let failed = |e| io_error(prefix.as_ref(), e);
+        // Without its folder a storage is not empty, it is out of reach.
+        if !self.root.is_dir() {
+            return Err(failed(io::Error::from(ErrorKind::NotADirectory)));
+        }
         match self.resolve(&start) {
             Ok(target) if target.is_dir() => {
                 self.walk_folder(

@@ -264,14 +264,10 @@ fn connect(
     secrets: &[(String, Secret)],
 ) -> std::result::Result<Client, String> {
     Ok(match &manifest.url {
-        StorageUrl::Local { root } => {
-            let folder = LocalFolder::open(root)
-                .map_err(|e| format!("cannot open folder `{}`: {e}", root.display()))?;
-            Client {
-                store: Arc::new(ReadOnly::new(folder)),
-                prefix: String::new(),
-            }
-        }
+        StorageUrl::Local { root } => Client {
+            store: Arc::new(ReadOnly::new(LocalFolder::new(root.clone()))),
+            prefix: String::new(),
+        },
         StorageUrl::S3 { bucket, prefix } => {
             let store = s3::client(bucket, manifest, secrets)?;
             Client {

@@ -7,7 +7,7 @@ use datafusion::arrow::{datatypes::DataType, record_batch::RecordBatch};
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use weft_audit::{AuditRecord, Sight, Trail};
 
-use super::{Look, SystemColumn, SystemTable, consumers::Consumers};
+use super::{Look, SystemColumn, SystemTable, consumers::Consumers, lineage::Lineage};
 use crate::error::{Error, Result};
 
 /// The tables of the schema `system` that tell of a trail.
@@ -15,6 +15,7 @@ pub fn audit_tables(trail: &Arc<Trail>) -> Vec<Arc<dyn SystemTable>> {
     vec![
         Arc::new(Audit(Arc::clone(trail))),
         Arc::new(Consumers(Arc::clone(trail))),
+        Arc::new(Lineage(Arc::clone(trail))),
     ]
 }
 

@@ -13,6 +13,7 @@ mod audit;
 mod columns;
 mod consumers;
 mod grants;
+mod lineage;
 mod products;
 mod provider;
 mod scan;

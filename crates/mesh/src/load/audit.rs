@@ -1,10 +1,8 @@
 //! `audit:` of `mesh.yaml`: where the trail is kept.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::files::settled;
 use super::storage::{Place, read_access, read_place};
 use crate::audit::{AuditManifest, WhenUnwritable};
 use crate::domain::{Domain, StorageUrl};
@@ -181,25 +179,6 @@ fn measured(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
     let number: u64 = number.parse().ok()?;
     number.checked_mul(*factor).filter(|product| *product > 0)
-}
-
-/// `path` without the symlinks in what there is of it.
-fn settled(path: &Path) -> PathBuf {
-    let mut there = path;
-    let mut missing: Vec<OsString> = Vec::new();
-    loop {
-        if let Ok(mut real) = fs::canonicalize(there) {
-            real.extend(missing.iter().rev());
-            return real;
-        }
-        match (there.parent(), there.file_name()) {
-            (Some(parent), Some(name)) => {
-                missing.push(name.to_owned());
-                there = parent;
-            }
-            _ => return path.to_owned(),
-        }
-    }
 }
 
 /// A domain whose storage holds the trail could serve it as a data product, past all that

@@ -1,6 +1,7 @@
 //! Files of the mesh: read within limits, found by glob, never outside their folder.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -153,6 +154,25 @@ fn relative_to_folder(text: &str) -> Result<&str, Unreadable> {
     let text = text.strip_prefix("./").unwrap_or(text);
     check_segments(text).map_err(|reason| Unreadable::new("unsafe-path", reason))?;
     Ok(text)
+}
+
+/// `path` without the symlinks in what there is of it.
+pub(crate) fn settled(path: &Path) -> PathBuf {
+    let mut there = path;
+    let mut missing: Vec<OsString> = Vec::new();
+    loop {
+        if let Ok(mut real) = fs::canonicalize(there) {
+            real.extend(missing.iter().rev());
+            return real;
+        }
+        match (there.parent(), there.file_name()) {
+            (Some(parent), Some(name)) => {
+                missing.push(name.to_owned());
+                there = parent;
+            }
+            _ => return path.to_owned(),
+        }
+    }
 }
 
 /// Whether `folder/relative` exists and, symlinks followed, lies in `folder`.

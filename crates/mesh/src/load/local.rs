@@ -11,38 +11,44 @@ use crate::yaml::{Node, Source};
 /// How many entries are looked at. The store checks every file again when it is read.
 const MAX_ENTRIES: usize = 20_000;
 
-const ESCAPE_HELP: &str = "copy the data into the storage, or declare a storage where it lies";
-
 /// How deep below the location's prefix.
 const MAX_DEPTH: usize = 32;
 
-/// Reports what is wrong with the files of a location; none where something is.
+/// Warns of what is wrong with the files of a location. None of it is an error:
+/// whoever writes the data must not keep the manifests, which may revoke access,
+/// from being applied.
 pub(crate) fn check_local(
     source: &Source,
     node: &Node,
     text: &str,
     root: &Path,
     location: &Location,
-) -> Option<()> {
+) {
+    let warn = |rule, message: String, help: &str| {
+        source.warning(node, rule, message).help(help).report();
+    };
     let prefix: PathBuf = location.prefix().iter().collect();
     let start = root.join(&prefix);
+    // A storage that is not there is told of where it is declared.
+    if !root.is_dir() {
+        return;
+    }
+    let escapes = |link: &Path| {
+        let message = format!(
+            "`{}` is a symlink that leads out of its storage: tables of `{text}` cannot be read",
+            link.display()
+        );
+        let help = "copy the data into the storage, or declare a storage where it lies";
+        warn("symlink-escape", message, help);
+    };
     if let Some(link) = escaping_link(root, &prefix) {
-        report_escape(source, node, &link);
-        return None;
+        return escapes(&link);
     }
     if !start.exists() {
-        source
-            .error(
-                node,
-                "missing-file",
-                format!(
-                    "location `{text}` is missing: there is no `{}`",
-                    prefix.display()
-                ),
-            )
-            .help("create it, or correct the path; it is relative to the folder of `domain.yaml`")
-            .report();
-        return None;
+        let missing = prefix.display();
+        let message = format!("location `{text}` is missing: there is no `{missing}`");
+        let help = "create it, or correct the path; it is relative to the folder of `domain.yaml`";
+        return warn("missing-file", message, help);
     }
     let mut walk = Walk {
         root,
@@ -57,42 +63,13 @@ pub(crate) fn check_local(
     } else {
         walk.matches = location.prefix().is_empty() || matches(location, &prefix);
     }
-    // The manifest is not at fault for what lies among the data.
     for link in &walk.escapes {
-        let message = format!(
-            "`{}` is a symlink that leads out of its storage: tables of `{text}` cannot be read",
-            link.display()
-        );
-        source
-            .warning(node, "symlink-escape", message)
-            .help(ESCAPE_HELP)
-            .report();
+        escapes(link);
     }
     if walk.escapes.is_empty() && !walk.matches && walk.entries < MAX_ENTRIES {
-        source
-            .warning(
-                node,
-                "no-files",
-                format!("location `{text}` matches no file yet"),
-            )
-            .help("the table is empty until there is one")
-            .report();
+        let message = format!("location `{text}` matches no file yet");
+        warn("no-files", message, "the table is empty until there is one");
     }
-    Some(())
-}
-
-fn report_escape(source: &Source, node: &Node, link: &Path) {
-    source
-        .error(
-            node,
-            "symlink-escape",
-            format!(
-                "`{}` is a symlink that leads out of its storage",
-                link.display()
-            ),
-        )
-        .help(ESCAPE_HELP)
-        .report();
 }
 
 /// The first symlink along `relative` whose target lies outside `root`.

@@ -1,9 +1,9 @@
 //! The storages of a domain.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 
+use super::files::settled;
 use super::identity::read_secret;
 use super::options::read_options;
 use crate::domain::{Credentials, Storage, StorageUrl};
@@ -318,29 +318,25 @@ fn read_url(source: &Source, node: &Node, text: &str) -> Option<(StorageUrl, Opt
         Place::S3 { bucket, prefix } => return Some((StorageUrl::S3 { bucket, prefix }, None)),
         Place::Folder(folder) => folder,
     };
-    let refuse = |message: String, help: &str| {
+    // No error, as with the files below it.
+    let warn = |message: String, help: &str| {
         source
-            .error(node, "missing-file", message)
+            .warning(node, "missing-file", message)
             .help(help)
             .report();
     };
-    let root = match fs::canonicalize(&folder) {
-        Ok(root) if root.is_dir() => root,
-        Ok(_) => {
-            refuse(
-                format!("storage `{text}` is not a folder"),
-                "name the folder that the data lies under",
-            );
-            return None;
-        }
-        Err(_) => {
-            refuse(
-                format!("there is no folder `{text}`"),
-                "create it, or correct the path; it is relative to this file",
-            );
-            return None;
-        }
-    };
+    let root = settled(&folder);
+    if !root.exists() {
+        warn(
+            format!("there is no folder `{text}`"),
+            "create it, or correct the path; it is relative to this file",
+        );
+    } else if !root.is_dir() {
+        warn(
+            format!("storage `{text}` is not a folder"),
+            "name the folder that the data lies under",
+        );
+    }
     Some((StorageUrl::Local { root }, Some(folder)))
 }
 

@@ -174,7 +174,7 @@ fn identity(told: &mut Told, candidate: &Candidate) {
     }
 }
 
-/// Another password or token is no other right, and may be another person.
+/// Whoever has another password or token may be another person.
 fn credential(told: &mut Told, candidate: &Candidate, old: &MeshState<'_>, new: &MeshState<'_>) {
     let Subject::Principal(id) = &candidate.subject else {
         return;
@@ -199,7 +199,7 @@ fn credential(told: &mut Told, candidate: &Candidate, old: &MeshState<'_>, new: 
     {
         let what = "shows who they are by another password or token".to_owned();
         let subject = Some(&candidate.subject);
-        told.add(RightKind::Identity, Direction::NEITHER, what, subject);
+        told.add(RightKind::Identity, Direction::BOTH, what, subject);
     }
 }
 

@@ -25,6 +25,7 @@ fn outcome(explanation: &Explanation, column: &str) -> String {
         Outcome::Masked(mask) => mask.to_string(),
         Outcome::Conditional(rules) => format!("{} arms", rules.len()),
         Outcome::Hidden => "hidden".to_owned(),
+        Outcome::Found => "found".to_owned(),
         Outcome::Denied => "denied".to_owned(),
         Outcome::NotGranted => "not granted".to_owned(),
     }

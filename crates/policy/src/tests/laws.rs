@@ -266,7 +266,7 @@ fn agrees(explained: &Explanation, access: &Access) -> bool {
         .map(|it| it.name.as_str())
         .collect();
     let has_reasons = columns.clone().all(|it| match it.outcome {
-        Outcome::NotGranted => it.given_by.is_empty(),
+        Outcome::NotGranted | Outcome::Found => it.given_by.is_empty(),
         Outcome::Denied => !it.given_by.is_empty() && !it.taken_by.is_empty(),
         Outcome::Clear => !it.given_by.is_empty() && it.taken_by.is_empty(),
         Outcome::Masked(_) | Outcome::Conditional(_) | Outcome::Hidden => !it.given_by.is_empty(),

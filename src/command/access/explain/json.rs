@@ -61,6 +61,7 @@ fn column(column: &ColumnFinding) -> Value {
             ("conditional", None, Some(rules))
         }
         Outcome::Hidden => ("hidden", None, None),
+        Outcome::Found => ("found", None, None),
         Outcome::Denied => ("denied", None, None),
         Outcome::NotGranted => ("not_granted", None, None),
     };

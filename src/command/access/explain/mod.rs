@@ -92,11 +92,12 @@ impl Finding {
 pub(crate) async fn run(args: ExplainArgs) -> Result<ExitCode> {
     let mesh = OfflineMesh::load(&args.mesh)?;
     let viewer = args.whom.viewer(&mesh.policy)?;
-    let is_query = args.what.split_whitespace().nth(1).is_some();
+    let what = args.what.trim();
+    let is_query = what.split_whitespace().nth(1).is_some();
     let (read, refused) = if is_query {
-        read_by(&mesh, &viewer, &args.what).await?
+        read_by(&mesh, &viewer, what).await?
     } else {
-        (vec![whole_table(&mesh, &args.what)?], None)
+        (vec![whole_table(&mesh, what)?], None)
     };
     let mut tables = Vec::new();
     for read in read {

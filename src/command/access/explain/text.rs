@@ -118,6 +118,7 @@ fn outcome(outcome: &Outcome) -> String {
         Outcome::Clear => "clear".to_owned(),
         Outcome::Masked(mask) => mask.to_string(),
         Outcome::Hidden => "NULL on every row".to_owned(),
+        Outcome::Found => "can be found, not read".to_owned(),
         Outcome::Denied => "does not exist: taken".to_owned(),
         Outcome::NotGranted => "does not exist: not granted".to_owned(),
         Outcome::Conditional(rules) => {

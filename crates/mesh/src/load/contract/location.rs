@@ -96,7 +96,7 @@ pub(crate) fn read_location(
         }
     };
     if let StorageUrl::Local { root } = &draft.storage.url {
-        check_local(source, node, text, root, &location)?;
+        check_local(source, node, text, root, &location);
     }
     Some((draft.storage.name.clone(), location))
 }

@@ -117,7 +117,7 @@ fn missing_file() {
     fixture.edit(ORDERS_YAML, PATH, "path: ./data/orders/b.csv");
     assert_eq!(
         fixture.fault(),
-        "domains/sales/products/orders.odcs.yaml:11:11: error[missing-file]: location `./data/orders/b.csv` \
+        "domains/sales/products/orders.odcs.yaml:11:11: warning[missing-file]: location `./data/orders/b.csv` \
          is missing: there is no `orders/b.csv`\n\
          11 |     path: ./data/orders/b.csv\n   \
             |           ^\n  \
@@ -125,13 +125,12 @@ fn missing_file() {
     );
     let fixture = Fixture::new();
     fixture.edit(SALES_YAML, "./data/", "./dta/");
-    // The location is not blamed for the storage.
-    assert_eq!(
-        fixture.fault(),
-        "domains/sales/domain.yaml:8:10: error[missing-file]: there is no folder `./dta/`\n\
-         8 |     url: ./dta/\n  \
-           |          ^\n  \
-         = help: create it, or correct the path; it is relative to this file"
+    let told = fixture.faults();
+    assert!(
+        told.iter().any(|fault| fault.starts_with(
+            "domains/sales/domain.yaml:8:10: warning[missing-file]: there is no folder `./dta/`"
+        )),
+        "{told:?}"
     );
 }
 

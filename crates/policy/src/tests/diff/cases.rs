@@ -554,8 +554,8 @@ fn credentials() {
         "another password",
         |_| {},
         |parts| parts.people = parts.people.clone().with_credential("ana", "env:OTHER"),
-        &["~ user:ana: shows who they are by another password or token"],
-        &["~ user:ana: shows who they are by another password or token"],
+        &["± user:ana: shows who they are by another password or token"],
+        &["± user:ana: shows who they are by another password or token"],
     );
     check(
         "another token",
@@ -566,8 +566,8 @@ fn credentials() {
                 .clone()
                 .with_credential("bi", "file:/etc/other")
         },
-        &["~ service:bi: shows who they are by another password or token"],
-        &["~ service:bi: shows who they are by another password or token"],
+        &["± service:bi: shows who they are by another password or token"],
+        &["± service:bi: shows who they are by another password or token"],
     );
 }
 
