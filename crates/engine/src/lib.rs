@@ -50,7 +50,7 @@ pub use error::{Error, Result};
 pub use execute::{CancelHandle, RunningQuery};
 pub use footprint::{NamedTable, TableRead};
 pub use functions::{FunctionNames, functions};
-pub use offline::{OfflineTable, Read, reads};
+pub use offline::{OfflineTable, Read, reads, reads_as};
 pub use plan::{ColumnLineage, Lineage, Part, PlannedQuery, SourceColumn};
 pub use session::GovernedSession;
 pub use system::{Look, SystemColumn, SystemTable, audit_tables};

@@ -16,7 +16,10 @@ use datafusion::{
     datasource::empty::EmptyTable,
     execution::{FunctionRegistry, config::SessionConfig, session_state::SessionStateBuilder},
     logical_expr::LogicalPlan,
+    sql::parser::Statement,
 };
+use weft_mesh::{Domain, Table, TableId};
+use weft_policy::{Access, PolicySnapshot, Viewer};
 
 use crate::{
     config::EngineConfig,
@@ -57,7 +60,10 @@ pub struct Read {
 /// See [`Error`](crate::Error): a statement that is wrong, refused, too big, or
 /// names what is not there.
 pub async fn reads(sql: &str, mesh: &str, tables: &[OfflineTable]) -> Result<Vec<Read>> {
-    let parsed = sql::parse(sql, mesh)?;
+    reads_of(sql::parse(sql, mesh)?.statement, mesh, tables).await
+}
+
+async fn reads_of(statement: Statement, mesh: &str, tables: &[OfflineTable]) -> Result<Vec<Read>> {
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true)
@@ -90,10 +96,10 @@ pub async fn reads(sql: &str, mesh: &str, tables: &[OfflineTable]) -> Result<Vec
         state.register_udf(Arc::clone(function)).map_err(classify)?;
     }
     let references = state
-        .resolve_table_references(&parsed.statement)
+        .resolve_table_references(&statement)
         .map_err(classify)?;
     let plan = state
-        .statement_to_plan(parsed.statement)
+        .statement_to_plan(statement)
         .await
         .map_err(|error| with_references(error, &references, (mesh, ""), |_| None))?;
     let mut names = BTreeSet::new();
@@ -130,6 +136,70 @@ pub async fn reads(sql: &str, mesh: &str, tables: &[OfflineTable]) -> Result<Vec
         }
     });
     Ok(read.collect())
+}
+
+/// What `sql` reads of somebody who sees `theirs`; or, if it is refused for
+/// them, what of `all` it would read, and the refusal.
+///
+/// # Errors
+/// See [`Error`](crate::Error): a statement that cannot be planned over all
+/// tables and columns either.
+pub async fn reads_as(
+    sql: &str,
+    mesh: &str,
+    theirs: &[OfflineTable],
+    all: &[OfflineTable],
+) -> Result<(Vec<Read>, Option<String>)> {
+    statement_reads_as(&sql::parse(sql, mesh)?.statement, mesh, theirs, all).await
+}
+
+pub(crate) async fn statement_reads_as(
+    statement: &Statement,
+    mesh: &str,
+    theirs: &[OfflineTable],
+    all: &[OfflineTable],
+) -> Result<(Vec<Read>, Option<String>)> {
+    let refused = match reads_of(statement.clone(), mesh, theirs).await {
+        Ok(read) => return Ok((read, None)),
+        Err(error) => error.to_string(),
+    };
+    let read = reads_of(statement.clone(), mesh, all).await?;
+    Ok((read, Some(refused)))
+}
+
+impl OfflineTable {
+    /// The tables of `domains` that have a schema, by all of their names.
+    pub fn of<'a>(
+        domains: impl IntoIterator<Item = &'a Domain>,
+        schema: impl Fn(&TableId, &Table) -> Option<SchemaRef>,
+    ) -> Vec<Self> {
+        let mut found = Vec::new();
+        for domain in domains {
+            for table in &domain.tables {
+                let Some(schema) = schema(&table.id(&domain.name), table) else {
+                    continue;
+                };
+                found.extend(table.sql_names().into_iter().map(|name| Self {
+                    domain: domain.name.to_string(),
+                    name,
+                    schema: Arc::clone(&schema),
+                }));
+            }
+        }
+        found
+    }
+
+    /// The tables of `domains` as `viewer` sees them.
+    pub fn seen_by<'a>(
+        viewer: &Viewer,
+        policy: &PolicySnapshot,
+        domains: impl IntoIterator<Item = &'a Domain>,
+    ) -> Vec<Self> {
+        Self::of(domains, |id, _| match policy.decide(viewer, id) {
+            Access::Granted(access) => Some(access.arrow_schema()),
+            Access::Denied(_) => None,
+        })
+    }
 }
 
 fn catalog(tables: &[OfflineTable]) -> Result<MemoryCatalogProvider> {

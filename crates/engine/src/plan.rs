@@ -2,6 +2,7 @@
 
 mod cell_hidden;
 mod combination;
+mod explain_access;
 mod lineage;
 mod parameters;
 mod physical;
@@ -28,7 +29,7 @@ use crate::{
     footprint::{self, Footprint, TableRead},
     functions::Caps,
     session::{GovernedSession, described},
-    sql,
+    sql::{self, ExplainAccess},
 };
 
 pub use self::lineage::{ColumnLineage, Lineage, Part, SourceColumn};
@@ -215,15 +216,17 @@ async fn plan_statement(
         .resolve_table_references(&parsed.statement)
         .map_err(classify)?;
     session.note_names(|schema| footprint::named(&references, schema));
-    let logical = state
-        .statement_to_plan(parsed.statement)
-        .await
-        .map_err(|error| {
-            let names = (session.mesh_name(), session.default_schema());
-            with_references(error, &references, names, |table| {
-                session.whom_to_ask(table)
-            })
-        })?;
+    let (statement, explains) = (parsed.statement, parsed.explains_access);
+    if let Some(ExplainAccess::Of { principal, purpose }) = explains {
+        let lines = explain_access::of_other(&session, &statement, &principal, purpose).await?;
+        return explanation(session, query_id, state, caps, lines).await;
+    }
+    let logical = state.statement_to_plan(statement).await.map_err(|error| {
+        let names = (session.mesh_name(), session.default_schema());
+        with_references(error, &references, names, |table| {
+            session.whom_to_ask(table)
+        })
+    })?;
     read_only(&logical)?;
     let mut tables = combination::refuse_forbidden(&logical, &session)?;
     let logical = cell_hidden::with_hidden_flags(in_described_types(logical))?;
@@ -231,6 +234,12 @@ async fn plan_statement(
     weight::check(&logical)?;
     let lineage = Arc::new(Lineage::of(&logical)?);
     let (logical, parameters) = Parameters::infer(logical, parsed.parameters)?;
+    if explains.is_some() {
+        let optimized = state.optimize(&logical).map_err(classify)?;
+        footprint::add_columns(&mut tables, &optimized)?;
+        let lines = explain_access::own(&session, &tables)?;
+        return explanation(session, query_id, state, caps, lines).await;
+    }
     let schema = physical::declared_schema(&state, &logical)?;
     let physical = match parameters.count() {
         0 => Some(physical_query(&mut state, &session, &logical, &schema, &mut tables).await?),
@@ -255,6 +264,35 @@ async fn plan_statement(
         tables,
         lineage,
         plan,
+    })
+}
+
+/// The query that returns an explanation and reads nothing.
+async fn explanation(
+    session: GovernedSession,
+    query_id: Uuid,
+    mut state: SessionState,
+    caps: Arc<Caps>,
+    logical: LogicalPlan,
+) -> Result<PlannedQuery> {
+    let schema = physical::declared_schema(&state, &logical)?;
+    let mut tables = Footprint::new();
+    let physical = physical_query(&mut state, &session, &logical, &schema, &mut tables).await?;
+    let plan = Plan {
+        state,
+        caps,
+        logical,
+        physical: Some(physical),
+    };
+    Ok(PlannedQuery {
+        query_id,
+        schema,
+        parameters: Parameters::none(),
+        is_ordered: true,
+        tables,
+        lineage: Arc::default(),
+        plan: Deep::new(plan, &session),
+        session,
     })
 }
 

@@ -5,6 +5,7 @@
 //! dropped. The statement is checked on the tree, against a list of what is
 //! allowed.
 
+mod access;
 mod allow;
 mod expansion;
 mod from_first;
@@ -17,6 +18,7 @@ use datafusion::{
     sql::{
         parser::{DFParserBuilder, Statement},
         sqlparser::{
+            ast::Statement as SqlStatement,
             dialect::GenericDialect,
             parser::ParserError,
             tokenizer::{Token, Tokenizer},
@@ -24,6 +26,7 @@ use datafusion::{
     },
 };
 
+pub(crate) use self::access::ExplainAccess;
 use crate::error::{Error, Result, classify};
 
 /// A statement that may be planned.
@@ -32,6 +35,8 @@ pub(crate) struct AllowedStatement {
     pub(crate) statement: Statement,
     /// The highest `$n`.
     pub(crate) parameters: usize,
+    /// Whether not the query is asked for, but who may see what of it.
+    pub(crate) explains_access: Option<ExplainAccess>,
 }
 
 /// Parses the one statement of `sql`; `catalog` is the name of the mesh, for
@@ -43,6 +48,7 @@ pub(crate) fn parse(sql: &str, catalog: &str) -> Result<AllowedStatement> {
         .tokenize_with_location()
         .map_err(|error| classify(DataFusionError::from(ParserError::from(error))))?;
     limits::check_tokens(&tokens)?;
+    let explains_access = access::take(&mut tokens)?;
     let parameters = placeholders::number(&mut tokens)?;
 
     if tokens.iter().all(|token| {
@@ -75,10 +81,18 @@ pub(crate) fn parse(sql: &str, catalog: &str) -> Result<AllowedStatement> {
         return Err(Error::invalid("one statement at a time, please"));
     }
     let mut statement = allow::check(statement, catalog)?;
+    if explains_access.is_some() && !is_query(&statement) {
+        return Err(Error::invalid("`EXPLAIN ACCESS` explains a query"));
+    }
     from_first::select_all(&mut statement);
     expansion::check(&statement)?;
     Ok(AllowedStatement {
         statement,
         parameters,
+        explains_access,
     })
+}
+
+fn is_query(statement: &Statement) -> bool {
+    matches!(statement, Statement::Statement(it) if matches!(**it, SqlStatement::Query(_)))
 }

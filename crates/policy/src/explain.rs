@@ -1,5 +1,7 @@
 //! A decision with everything that led to it, for those who answer for data.
 
+mod words;
+
 use chrono::{DateTime, Utc};
 use weft_mesh::{Grantee, Purpose, TableId};
 

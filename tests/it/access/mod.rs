@@ -2,3 +2,4 @@
 
 mod diff;
 mod explain;
+mod over_the_wire;

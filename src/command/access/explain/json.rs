@@ -53,21 +53,18 @@ fn table(finding: &Finding, is_query: bool) -> Value {
 }
 
 fn column(column: &ColumnFinding) -> Value {
-    let (shown, mask, cells) = match &column.outcome {
-        Outcome::Clear => ("clear", None, None),
-        Outcome::Masked(mask) => ("masked", Some(mask.to_string()), None),
-        Outcome::Conditional(rules) => {
-            let rules: Vec<Value> = rules.iter().map(rule).collect();
-            ("conditional", None, Some(rules))
-        }
-        Outcome::Hidden => ("hidden", None, None),
-        Outcome::Found => ("found", None, None),
-        Outcome::Denied => ("denied", None, None),
-        Outcome::NotGranted => ("not_granted", None, None),
+    let (mask, cells) = match &column.outcome {
+        Outcome::Masked(mask) => (Some(mask.to_string()), None),
+        Outcome::Conditional(rules) => (None, Some(rules.iter().map(rule).collect::<Vec<_>>())),
+        Outcome::Clear
+        | Outcome::Hidden
+        | Outcome::Found
+        | Outcome::Denied
+        | Outcome::NotGranted => (None, None),
     };
     json!({
         "column": column.name,
-        "shown": shown,
+        "shown": column.outcome.name(),
         "mask": mask,
         "cells": cells,
         "given_by": column.given_by,

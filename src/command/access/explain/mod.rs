@@ -6,9 +6,7 @@ mod text;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use clap::{Args, ValueEnum};
 use weft_engine::{OfflineTable, Read};
 use weft_mesh::{Domain, Table, TableId};
@@ -182,42 +180,10 @@ async fn read_by(
     viewer: &Viewer,
     sql: &str,
 ) -> Result<(Vec<Read>, Option<String>)> {
-    let name = mesh.mesh.name.as_str();
-    let theirs = tables(mesh, |id, _| match mesh.policy.decide(viewer, id) {
-        Access::Granted(access) => Some(access.arrow_schema()),
-        Access::Denied(_) => None,
-    });
-    let refused = match weft_engine::reads(sql, name, &theirs).await {
-        Ok(read) => return Ok((read, None)),
-        Err(error) => error.to_string(),
-    };
-    // What it names of the contracts, so that what is missing can be told.
-    let all = tables(mesh, |_, table| Some(table.arrow_schema()));
-    match weft_engine::reads(sql, name, &all).await {
-        Ok(read) => Ok((read, Some(refused))),
-        Err(error) => Err(Error::Failed(format!(
-            "the query cannot be planned: {error}"
-        ))),
-    }
-}
-
-/// The tables that have a schema, by all of their names.
-fn tables(
-    mesh: &OfflineMesh,
-    schema: impl Fn(&TableId, &Table) -> Option<SchemaRef>,
-) -> Vec<OfflineTable> {
-    let mut found = Vec::new();
-    for domain in &mesh.domains {
-        for table in &domain.tables {
-            let Some(schema) = schema(&table.id(&domain.name), table) else {
-                continue;
-            };
-            found.extend(table.sql_names().into_iter().map(|name| OfflineTable {
-                domain: domain.name.to_string(),
-                name,
-                schema: Arc::clone(&schema),
-            }));
-        }
-    }
-    found
+    let domains = || mesh.domains.iter().map(AsRef::as_ref);
+    let theirs = OfflineTable::seen_by(viewer, &mesh.policy, domains());
+    let all = OfflineTable::of(domains(), |_, table| Some(table.arrow_schema()));
+    weft_engine::reads_as(sql, mesh.mesh.name.as_str(), &theirs, &all)
+        .await
+        .map_err(|error| Error::Failed(format!("the query cannot be planned: {error}")))
 }

@@ -1,11 +1,8 @@
 //! An explanation for people: the verdict first, then why.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
-use weft_policy::{
-    Access, ColumnFinding, GrantFinding, GuardrailFinding, Outcome, Reveal, Standing, Stands,
-    Taken, Viewer,
-};
+use weft_policy::{Access, ColumnFinding, Viewer};
 
 use super::{Finding, Findings};
 
@@ -46,7 +43,7 @@ fn who(viewer: &Viewer) -> String {
 
 fn table(out: &mut String, finding: &Finding, is_query: bool) {
     let explanation = &finding.explanation;
-    let _ = writeln!(out, "{}: {}", finding.name, verdict(finding));
+    let _ = writeln!(out, "{}: {}", finding.name, explanation.access_words());
     let missing = finding.missing();
     if is_query && matches!(explanation.access, Access::Granted(_)) && !missing.is_empty() {
         let _ = writeln!(
@@ -57,9 +54,8 @@ fn table(out: &mut String, finding: &Finding, is_query: bool) {
     }
     let read = |column: &&ColumnFinding| finding.read.contains(&column.name);
     let rows = explanation.columns.iter().filter(read).map(|column| {
-        let mut cells = vec![column.name.clone(), outcome(&column.outcome)];
-        cells.push(by(column));
-        cells
+        let name = column.name.clone();
+        vec![name, column.outcome.words(), column.because()]
     });
     let title = if is_query {
         "column it reads"
@@ -70,162 +66,17 @@ fn table(out: &mut String, finding: &Finding, is_query: bool) {
     let grants = explanation.grants.iter().map(|grant| {
         vec![
             grant.name.clone(),
-            standing(grant, is_active(grant)),
-            gives(grant),
+            grant.standing_words(),
+            grant.gives_words(),
         ]
     });
     aligned(out, &["grant", "counts", "gives"], grants.collect());
     let guardrails = explanation
         .guardrails
         .iter()
-        .map(|it| vec![it.name.clone(), stands(it), takes(it)]);
+        .map(|it| vec![it.name.clone(), it.binds_words(), it.takes_words()]);
     aligned(out, &["guardrail", "binds", "takes"], guardrails.collect());
-    let owner = explanation
-        .owner
-        .as_deref()
-        .unwrap_or("the owner of the domain");
-    let _ = write!(out, "\n  ask {owner}");
-    if !explanation.stewards.is_empty() {
-        let _ = write!(out, "; stewards: {}", listed(&explanation.stewards));
-    }
-}
-
-fn is_active(grant: &GrantFinding) -> bool {
-    grant.standing == Standing::Active
-}
-
-fn verdict(finding: &Finding) -> String {
-    let explanation = &finding.explanation;
-    match &explanation.access {
-        Access::Granted(access) => {
-            let all = explanation.columns.len();
-            let rows = match &access.rows {
-                None => "every row".to_owned(),
-                Some(rows) if rows.to_string() == "FALSE" => "no row".to_owned(),
-                Some(rows) => format!("rows where {rows}"),
-            };
-            format!("sees {} of {all} columns, {rows}", access.columns.len())
-        }
-        Access::Denied(denial) if !denial.discovered_by.is_empty() => {
-            "can be found and asked for, not read".to_owned()
-        }
-        Access::Denied(_) => "does not exist for them".to_owned(),
-    }
-}
-
-fn outcome(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Clear => "clear".to_owned(),
-        Outcome::Masked(mask) => mask.to_string(),
-        Outcome::Hidden => "NULL on every row".to_owned(),
-        Outcome::Found => "can be found, not read".to_owned(),
-        Outcome::Denied => "does not exist: taken".to_owned(),
-        Outcome::NotGranted => "does not exist: not granted".to_owned(),
-        Outcome::Conditional(rules) => {
-            let mut arms: Vec<String> = rules
-                .iter()
-                .map(|rule| {
-                    let shown = match &rule.reveal {
-                        Reveal::Clear => "clear".to_owned(),
-                        Reveal::Masked(mask) => mask.to_string(),
-                    };
-                    match &rule.when {
-                        Some(when) => format!("{shown} where {when}"),
-                        None => format!("else {shown}"),
-                    }
-                })
-                .collect();
-            if rules.last().is_some_and(|rule| rule.when.is_some()) {
-                arms.push("else NULL".to_owned());
-            }
-            arms.join(", ")
-        }
-    }
-}
-
-fn by(column: &ColumnFinding) -> String {
-    let mut parts = Vec::new();
-    if !column.given_by.is_empty() {
-        parts.push(column.given_by.join(", "));
-    }
-    if !column.taken_by.is_empty() {
-        parts.push(format!("guardrail {}", column.taken_by.join(", ")));
-    }
-    parts.join("; ")
-}
-
-fn standing(grant: &GrantFinding, active: bool) -> String {
-    let to = if grant.matched.is_empty() {
-        listed(&grant.to)
-    } else {
-        listed(&grant.matched)
-    };
-    match &grant.standing {
-        _ if active => match grant.until {
-            Some(until) => format!("yes, as {to}, until {}", until.to_rfc3339()),
-            None => format!("yes, as {to}"),
-        },
-        Standing::OtherGrantee => format!("no: it is for {to}"),
-        Standing::Expired => format!("no: it ended{}", moment(" at ", grant.until)),
-        Standing::NotYet => format!("no: it begins{}", moment(" at ", grant.from)),
-        Standing::OtherPurpose | Standing::Active => {
-            format!("no: it is for the purpose {}", listed(&grant.purposes))
-        }
-    }
-}
-
-fn moment(before: &str, at: Option<chrono::DateTime<chrono::Utc>>) -> String {
-    at.map_or_else(String::new, |at| format!("{before}{}", at.to_rfc3339()))
-}
-
-fn gives(grant: &GrantFinding) -> String {
-    if grant.only_discovers() {
-        return "that it can be found".to_owned();
-    }
-    let columns: Vec<String> = grant
-        .gives
-        .iter()
-        .map(|(column, mask)| match mask {
-            Some(mask) => format!("{column} as {mask}"),
-            None => column.clone(),
-        })
-        .collect();
-    let mut text = columns.join(", ");
-    if let Some(rows) = &grant.rows {
-        let _ = write!(text, "; rows where {rows}");
-    }
-    text
-}
-
-fn stands(guardrail: &GuardrailFinding) -> String {
-    match &guardrail.stands {
-        Stands::Binding => "yes".to_owned(),
-        Stands::Excepted(as_whom) => format!("no: excepted as {}", listed(as_whom)),
-        Stands::PurposeStated => "no: a purpose is stated".to_owned(),
-    }
-}
-
-fn takes(guardrail: &GuardrailFinding) -> String {
-    let mask = guardrail
-        .mask
-        .as_ref()
-        .map_or_else(|| "a mask".to_owned(), ToString::to_string);
-    match &guardrail.takes {
-        Taken::Rows => match &guardrail.rows {
-            Some(rows) => format!("rows except where {rows}"),
-            None => "rows".to_owned(),
-        },
-        Taken::Masked(columns) => format!("{} beyond {mask}", columns.join(", ")),
-        Taken::Denied(columns) => columns.join(", "),
-        Taken::WithoutPurpose(columns) => {
-            format!("{} where no purpose is stated", columns.join(", "))
-        }
-    }
-}
-
-fn listed(items: &[impl Display]) -> String {
-    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
-    items.join(", ")
+    let _ = write!(out, "\n  ask {}", explanation.whom_to_ask());
 }
 
 /// A table with its titles, or nothing where it has no rows. The last column is
