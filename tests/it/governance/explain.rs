@@ -1,9 +1,12 @@
 //! `EXPLAIN` shows the query's own words and nothing of policy or storage.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use tonic::Code;
 
-use super::names::mesh;
-use crate::support::{TestServer, cells};
+use super::{Stored, names::mesh};
+use crate::support::{MeshDir, TestServer, cells, parquet};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_shows_no_policy_no_path_and_no_hidden_name() {
@@ -90,4 +93,55 @@ async fn measurements_are_refused() {
         analyze.message(),
         "only plain `EXPLAIN` of a query is allowed"
     );
+}
+
+/// Which side of a join is put into memory follows what oneself was shown:
+/// neither what others read nor what no contract declares.
+#[tokio::test(flavor = "multi_thread")]
+async fn sizes_in_plans_are_those_that_one_has_seen() {
+    let without = Box::pin(plan_before_anything_was_seen(0)).await;
+    let with = Box::pin(plan_before_anything_was_seen(300_000)).await;
+    assert_eq!(without, with);
+}
+
+/// The plan of a join of two tables of which one has a column more in its file,
+/// of so many bytes a row.
+async fn plan_before_anything_was_seen(undeclared: usize) -> Vec<String> {
+    const JOIN: &str =
+        "EXPLAIN SELECT count(*) FROM sales.large l JOIN sales.small s ON l.id = s.id";
+    let id = "- {name: id, logicalType: integer}";
+    let mesh = MeshDir::new("acme")
+        .user("ana", "pw", &[], &[])
+        .user("bo", "pw", &[], &[])
+        .domain(
+            "sales",
+            "- {name: all, to: [everyone], on: \"*\", columns: \"*\"}",
+            &[
+                &Stored::Parquet.contract("large", id),
+                &Stored::Parquet.contract("small", id),
+            ],
+        );
+    for (table, rows) in [("large", 3_000), ("small", 10)] {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+        let mut columns = vec![("id", ids)];
+        if undeclared > 0 && table == "small" {
+            let text = (0..rows).map(|row| format!("{row}").repeat(undeclared));
+            columns.push(("undeclared", Arc::new(StringArray::from_iter_values(text))));
+        }
+        let rows = RecordBatch::try_from_iter(columns).unwrap();
+        let file = mesh.data("sales").join(format!("{table}/all.parquet"));
+        parquet(&file, &[rows], 1000);
+    }
+    let server = TestServer::start(&mesh).await;
+    let ana = server.client("ana", "pw").await;
+    let bo = server.client("bo", "pw").await;
+    let before = ana.rows(JOIN).await;
+    for table in ["large", "small"] {
+        bo.rows(&format!("SELECT id FROM sales.{table}")).await;
+    }
+    assert_eq!(ana.rows(JOIN).await, before);
+    ana.rows("SELECT id FROM sales.small").await;
+    assert_ne!(ana.rows(JOIN).await, before, "what was seen is known");
+    assert_ne!(bo.rows(JOIN).await, before, "what was seen is known");
+    before
 }
