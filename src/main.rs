@@ -14,6 +14,7 @@
     )
 )]
 
+mod access_tests;
 mod client;
 mod command;
 mod config;

@@ -12,6 +12,7 @@ use weft_policy::{
     Authenticator, DomainPolicy, Guardrails, PolicySnapshot, Principal, PrincipalId, Viewer,
 };
 
+use crate::access_tests;
 use crate::error::{Error, Result};
 
 /// A sound mesh, with its policy.
@@ -26,30 +27,30 @@ impl OfflineMesh {
     /// # Errors
     /// Every fault of the mesh, in one text.
     pub(crate) fn load(file: &Path) -> Result<Self> {
-        let report = weft_mesh::load(file);
-        let faults: Vec<String> = all_faults(&report)
+        Self::of(file, &weft_mesh::load(file))
+    }
+
+    /// The same of what was loaded from `file`.
+    ///
+    /// # Errors
+    /// Every fault of the mesh, in one text.
+    pub(crate) fn of(file: &Path, report: &LoadReport) -> Result<Self> {
+        let compiled = Compiled::of(report);
+        let faults: Vec<String> = compiled
+            .faults
             .iter()
             .filter(|fault| fault.is_error())
             .map(ToString::to_string)
             .collect();
-        let domains: Vec<Arc<Domain>> = report
-            .domains
-            .iter()
-            .filter_map(|load| load.domain.clone())
-            .collect();
-        let held: Vec<&Domain> = domains.iter().map(AsRef::as_ref).collect();
-        let compiled = |domain: &&Domain| DomainPolicy::compile(domain, &held).ok().map(Arc::new);
-        let policies: Option<Vec<_>> = held.iter().map(compiled).collect();
-        let mesh = report.mesh.as_ref();
-        let guardrails = mesh.and_then(|mesh| Guardrails::compile(&mesh.guardrails, &held).ok());
-        match (report.mesh, policies, guardrails) {
-            (Some(mesh), Some(policies), Some(guardrails)) if faults.is_empty() => {
+        match (&report.mesh, compiled.guardrails) {
+            (Some(mesh), Some(guardrails)) if faults.is_empty() => {
                 let who = Authenticator::without_credentials(&mesh.identity);
-                let policy = PolicySnapshot::new(who, policies, guardrails)
+                let policy = PolicySnapshot::new(who, compiled.policies, guardrails)
                     .with_auditors(mesh.auditors.clone());
+                let domains = report.domains.iter();
                 Ok(Self {
-                    mesh,
-                    domains,
+                    mesh: mesh.clone(),
+                    domains: domains.filter_map(|load| load.domain.clone()).collect(),
                     policy,
                 })
             }
@@ -62,34 +63,81 @@ impl OfflineMesh {
     }
 }
 
-/// The faults of loading and those of compiling grants and guardrails, in the order of the files.
-pub(crate) fn all_faults(report: &LoadReport) -> Vec<Fault> {
-    let now = Utc::now();
-    let mut faults = report.faults.clone();
-    let domains: Vec<_> = report
-        .domains
-        .iter()
-        .filter_map(|load| load.domain.as_deref())
-        .collect();
-    let mut policies = Vec::new();
-    for domain in &domains {
-        match DomainPolicy::compile(domain, &domains) {
-            Ok(policy) => {
-                faults.extend(policy.warnings(now));
-                policies.push(policy);
+/// Grants and guardrails, held against the contracts.
+struct Compiled {
+    /// Those of loading too, in the order of the files.
+    faults: Vec<Fault>,
+    /// Of every domain without a fault.
+    policies: Vec<Arc<DomainPolicy>>,
+    /// `None` where they, or mesh.yaml, have a fault.
+    guardrails: Option<Guardrails>,
+}
+
+impl Compiled {
+    fn of(report: &LoadReport) -> Self {
+        let now = Utc::now();
+        let mut faults = report.faults.clone();
+        let domains = domains(report);
+        let mut policies = Vec::new();
+        for domain in &domains {
+            match DomainPolicy::compile(domain, &domains) {
+                Ok(policy) => {
+                    faults.extend(policy.warnings(now));
+                    policies.push(Arc::new(policy));
+                }
+                Err(found) => faults.extend(found),
             }
-            Err(found) => faults.extend(found),
+        }
+        let mut guardrails = None;
+        if let Some(mesh) = &report.mesh {
+            match Guardrails::compile(&mesh.guardrails, &domains) {
+                Ok(compiled) => {
+                    let all_there = domains.len() == report.domains.len();
+                    faults.extend(compiled.warnings(all_there).cloned());
+                    faults.extend(compiled.contradictions(policies.iter().map(AsRef::as_ref)));
+                    guardrails = Some(compiled);
+                }
+                Err(found) => faults.extend(found),
+            }
+        }
+        faults.sort_by(|one, other| one.span.cmp(&other.span));
+        Self {
+            faults,
+            policies,
+            guardrails,
         }
     }
-    if let Some(mesh) = &report.mesh {
-        match Guardrails::compile(&mesh.guardrails, &domains) {
-            Ok(guardrails) => {
-                let all_there = domains.len() == report.domains.len();
-                faults.extend(guardrails.warnings(all_there).cloned());
-                faults.extend(guardrails.contradictions(&policies));
-            }
-            Err(found) => faults.extend(found),
-        }
+}
+
+fn domains(report: &LoadReport) -> Vec<&Domain> {
+    let domains = report.domains.iter();
+    domains.filter_map(|load| load.domain.as_deref()).collect()
+}
+
+/// Whether what is no fault and not good either is said as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    Faults,
+    /// What a good data product owes, where nothing is wrong otherwise.
+    Owed,
+}
+
+/// The faults of loading, of grants and guardrails, and of access tests, in the order of the
+/// files.
+pub(crate) fn all_faults(report: &LoadReport, strictness: Strictness) -> Vec<Fault> {
+    let Compiled {
+        mut faults,
+        policies,
+        guardrails,
+    } = Compiled::of(report);
+    faults.extend(access_tests::faults(report));
+    let sound = !faults.iter().any(Fault::is_error);
+    if let (Some(mesh), Some(guardrails), Strictness::Owed) =
+        (&report.mesh, &guardrails, strictness)
+        && sound
+    {
+        let owed = weft_policy::lint(mesh, &domains(report), &policies, guardrails);
+        faults.extend(owed.into_iter().map(|fault| report.annotate(fault)));
     }
     faults.sort_by(|one, other| one.span.cmp(&other.span));
     faults

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use datafusion::{
     common::runtime::SpawnedTask,
     execution::{
@@ -129,8 +129,23 @@ impl Engine {
         caller: Caller,
         options: SessionOptions,
     ) -> Result<GovernedSession> {
+        self.session_at(snapshot, caller, options, Utc::now())
+    }
+
+    /// The same at a moment of the caller's choice: for tests of access, which
+    /// ask what will be seen when grants have ended.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    pub fn session_at(
+        &self,
+        snapshot: Arc<MeshSnapshot>,
+        caller: Caller,
+        options: SessionOptions,
+        now: DateTime<Utc>,
+    ) -> Result<GovernedSession> {
         let shared = Arc::clone(&self.shared);
-        GovernedSession::open(shared, snapshot, caller, options, Utc::now())
+        GovernedSession::open(shared, snapshot, caller, options, now)
     }
 
     /// Stops the running query `query_id`, if it runs and is of `owner`.

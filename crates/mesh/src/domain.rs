@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::fault::Spanned;
+use crate::fault::{Span, Spanned};
 use crate::grant::{GrantManifest, Grantee};
 use crate::name::{DomainName, StorageName};
 use crate::secret::SecretRef;
@@ -14,6 +14,8 @@ use crate::table::Table;
 pub struct Domain {
     /// The SQL schema.
     pub name: DomainName,
+    /// Where it is named.
+    pub span: Span,
     pub owner: Option<String>,
     pub stewards: Vec<Grantee>,
     pub storages: Vec<Storage>,
@@ -24,6 +26,8 @@ pub struct Domain {
     /// The tables that row predicates of other domains may look membership up
     /// in, by their SQL names.
     pub entitlements: Vec<Spanned<String>>,
+    /// Where its access tests are: paths and globs, as written.
+    pub access_tests: Vec<Spanned<String>>,
 }
 
 impl Domain {

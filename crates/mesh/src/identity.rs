@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::access_test::Requirements;
 use crate::audit::AuditManifest;
 use crate::fault::Spanned;
 use crate::grant::Grantee;
@@ -26,6 +27,8 @@ pub struct Mesh {
     pub auditors: Vec<Grantee>,
     /// Where the audit trail is kept; without it there is none.
     pub audit: Option<AuditManifest>,
+    /// What the mesh asks of its domains.
+    pub require: Requirements,
     /// The federation's limits.
     pub guardrails: Vec<GuardrailManifest>,
     /// `mesh.yaml`, absolute.

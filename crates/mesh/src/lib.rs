@@ -16,6 +16,7 @@
     )
 )]
 
+mod access_test;
 mod audit;
 mod domain;
 mod error;
@@ -31,6 +32,10 @@ mod suggest;
 mod table;
 mod yaml;
 
+pub use access_test::{
+    AccessTest, AccessTestFile, Fixture, Requirements, TestExpectation, TestPrincipal, TestRow,
+    TestShown, TestSubject, TestValue, TestViewer,
+};
 pub use audit::{AuditManifest, WhenUnwritable};
 pub use domain::{Credentials, Domain, Storage, StorageUrl};
 pub use error::{Error, Result};
@@ -38,7 +43,7 @@ pub use fault::{Fault, Severity, Span, Spanned};
 pub use grant::{ColumnSelection, GrantManifest, GrantTarget, Grantee};
 pub use guardrail::{GuardrailEffect, GuardrailManifest, GuardrailTarget, TablePattern};
 pub use identity::{Identity, IdentityCredential, IdentityUser, Mesh, PasswordSource};
-pub use load::{DomainLoad, LoadReport, load};
+pub use load::{AccessTestsLoad, DomainLoad, LoadReport, load, load_access_tests};
 pub use location::Location;
 pub use name::{DomainName, MeshName, Purpose, StorageName, TableId, TableName};
 pub use secret::{Secret, SecretRef};

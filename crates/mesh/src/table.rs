@@ -23,6 +23,8 @@ pub struct Table {
     pub newest: bool,
     pub status: TableStatus,
     pub description: Option<String>,
+    /// The service levels that its contract promises for it: `freshness`, …
+    pub service_levels: BTreeSet<String>,
     /// The tags of the schema object and of its contract.
     pub tags: BTreeSet<String>,
     /// In declared order.

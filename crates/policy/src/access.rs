@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use weft_mesh::{Grantee, Purpose, TableId};
 
-use crate::{ColumnMask, RowPredicate, canonical::Canonical};
+use crate::{ColumnMask, Entitlement, RowPredicate, canonical::Canonical};
 
 /// What a principal may do with a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -203,6 +203,26 @@ impl TableAccess {
         out.optional(self.rows.as_ref(), |out, rows| rows.encode(out));
         out.list(&self.columns, |out, column| column.encode(out));
         Sha256::digest(out.as_bytes()).into()
+    }
+}
+
+impl TableAccess {
+    /// Every lookup of an entitlement that decides which rows or cells are
+    /// visible.
+    pub fn entitlements(&self) -> Vec<&Entitlement> {
+        let mut found = Vec::new();
+        let mut note = |_: &_, entitlement| found.push(entitlement);
+        if let Some(rows) = &self.rows {
+            rows.for_each_entitlement(&mut note);
+        }
+        for column in &self.columns {
+            if let Exposure::Cells(rules) = &column.exposure {
+                for when in rules.iter().filter_map(|rule| rule.when.as_ref()) {
+                    when.for_each_entitlement(&mut note);
+                }
+            }
+        }
+        found
     }
 }
 

@@ -34,18 +34,18 @@ pub struct Guardrails {
 }
 
 /// A guardrail's name, and whom it does not bind.
-struct Rule {
-    name: String,
+pub(crate) struct Rule {
+    pub(crate) name: String,
     except: Vec<Grantee>,
 }
 
 /// What one guardrail takes of one table.
-struct TableGuardrail {
-    rule: Arc<Rule>,
-    takes: Takes,
+pub(crate) struct TableGuardrail {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) takes: Takes,
 }
 
-enum Takes {
+pub(crate) enum Takes {
     Rows(RowPredicate),
     /// The floor of each column, ascending by position.
     Masks(Vec<(usize, ColumnMask)>),
@@ -241,6 +241,15 @@ impl Guardrails {
             .into_iter()
             .flatten()
             .map(OnTable::of)
+    }
+
+    /// What is taken of a table from everybody, by guardrails that except nobody.
+    pub(crate) fn binding_everybody(
+        &self,
+        table: &TableId,
+    ) -> impl Iterator<Item = &TableGuardrail> {
+        let on_table = self.tables.get(table).into_iter().flatten();
+        on_table.filter(|guardrail| guardrail.rule.except.is_empty())
     }
 
     /// The sides that each guardrail keeps apart, with its name and whom it

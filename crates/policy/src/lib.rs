@@ -37,6 +37,7 @@ pub mod diff;
 mod domain_policy;
 mod explain;
 mod guardrails;
+mod lint;
 mod snapshot;
 mod suggest;
 
@@ -53,6 +54,7 @@ pub use explain::{
     ColumnFinding, Explanation, GrantFinding, GuardrailFinding, Outcome, Standing, Stands,
 };
 pub use guardrails::{ForbiddenCombination, Guardrails};
+pub use lint::lint;
 pub use mask::ColumnMask;
 pub use owner::Owner;
 pub use predicate::{CompareOp, Entitlement, Operand, RowPredicate};

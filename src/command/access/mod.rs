@@ -2,6 +2,7 @@
 
 mod diff;
 mod explain;
+mod test;
 
 use std::process::ExitCode;
 
@@ -21,12 +22,14 @@ pub(crate) struct AccessArgs {
 #[derive(Debug, Subcommand)]
 enum AccessCommand {
     Explain(explain::ExplainArgs),
+    Test(test::TestArgs),
     Diff(diff::DiffArgs),
 }
 
 pub(crate) async fn run(args: AccessArgs) -> Result<ExitCode> {
     match args.command {
         AccessCommand::Explain(args) => explain::run(args).await,
+        AccessCommand::Test(args) => test::run(args).await,
         AccessCommand::Diff(args) => diff::run(args).await,
     }
 }

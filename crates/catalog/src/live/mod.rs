@@ -7,6 +7,7 @@
 mod background;
 mod load;
 mod refresh;
+mod still;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -65,9 +66,23 @@ pub struct ReloadReport {
     pub absent: Vec<PathBuf>,
 }
 
+impl ReloadReport {
+    /// Nothing has changed.
+    fn kept(snapshot: &MeshSnapshot, faults: Vec<Fault>) -> Self {
+        Self {
+            epoch: snapshot.epoch(),
+            applied: false,
+            faults,
+            kept: Vec::new(),
+            absent: Vec::new(),
+        }
+    }
+}
+
 /// A mesh that follows its manifests and its data.
 pub struct LiveMesh {
-    manifest: PathBuf,
+    /// None where it is held still.
+    manifest: Option<PathBuf>,
     config: CatalogConfig,
     caches: Arc<CacheManager>,
     current: ArcSwap<MeshSnapshot>,
@@ -88,20 +103,22 @@ impl LiveMesh {
     /// [`Error::Manifests`] with every fault where `mesh.yaml` itself has one. A
     /// domain with a fault is left out, and said in the log.
     pub async fn open(mesh_yaml: &Path, config: CatalogConfig) -> Result<Arc<Self>> {
-        let caches = CacheManager::try_new(&CacheManagerConfig {
-            file_metadata_cache: None,
-            // Keys of these two hold no version of a file, and nothing here needs them.
-            file_statistics_cache: None,
-            file_statistics_cache_limit: 0,
-            list_files_cache: None,
-            list_files_cache_limit: 0,
-            list_files_cache_ttl: None,
-            metadata_cache_limit: config.footer_cache,
-        })?;
+        let caches = caches(&config)?;
         let mut known = Known::default();
         let (snapshot, _) = load::assemble(mesh_yaml, &config, &caches, &mut known, None).await?;
-        Ok(Arc::new(Self {
-            manifest: mesh_yaml.to_owned(),
+        let manifest = Some(mesh_yaml.to_owned());
+        Ok(Self::new(manifest, config, caches, snapshot, known))
+    }
+
+    fn new(
+        manifest: Option<PathBuf>,
+        config: CatalogConfig,
+        caches: Arc<CacheManager>,
+        snapshot: MeshSnapshot,
+        known: Known,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            manifest,
             config,
             caches,
             current: ArcSwap::from_pointee(snapshot),
@@ -109,7 +126,7 @@ impl LiveMesh {
             swap: Mutex::new(()),
             reloaded: Notify::new(),
             reloads: watch::Sender::default(),
-        }))
+        })
     }
 
     /// The mesh now. Take one for a statement and use nothing else.
@@ -126,8 +143,11 @@ impl LiveMesh {
     pub async fn reload(&self) -> ReloadReport {
         let mut known = self.known.lock().await;
         let before = self.snapshot();
+        let Some(manifest) = &self.manifest else {
+            return ReloadReport::kept(&before, Vec::new());
+        };
         match load::assemble(
-            &self.manifest,
+            manifest,
             &self.config,
             &self.caches,
             &mut known,
@@ -148,13 +168,7 @@ impl LiveMesh {
                     Error::Manifests(faults) => faults,
                     Error::Secret(_) | Error::Engine(_) => Vec::new(),
                 };
-                ReloadReport {
-                    epoch: before.epoch(),
-                    applied: false,
-                    faults,
-                    kept: Vec::new(),
-                    absent: Vec::new(),
-                }
+                ReloadReport::kept(&before, faults)
             }
         }
     }
@@ -184,6 +198,19 @@ impl LiveMesh {
             self.current.store(Arc::new(next));
         }
     }
+}
+
+fn caches(config: &CatalogConfig) -> Result<Arc<CacheManager>> {
+    Ok(CacheManager::try_new(&CacheManagerConfig {
+        file_metadata_cache: None,
+        // Keys of these two hold no version of a file, and nothing here needs them.
+        file_statistics_cache: None,
+        file_statistics_cache_limit: 0,
+        list_files_cache: None,
+        list_files_cache_limit: 0,
+        list_files_cache_ttl: None,
+        metadata_cache_limit: config.footer_cache,
+    })?)
 }
 
 impl std::fmt::Debug for LiveMesh {

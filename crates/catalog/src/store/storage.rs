@@ -92,32 +92,37 @@ impl Storage {
             Err(reason) => (Vec::new(), Err(reason)),
         };
         Self {
-            key,
-            manifest: manifest.clone(),
             secrets,
-            client,
-            permits: Semaphore::new(CONCURRENT_REQUESTS),
-            gets: AtomicU64::new(0),
-            lists: AtomicU64::new(0),
-            stale: Notify::new(),
-            refreshing: Mutex::new(()),
+            ..Self::with_client(key, manifest, client)
         }
     }
 
-    #[cfg(test)]
+    /// A storage as `manifest` describes it whose objects lie in `store`, below `prefix`.
     pub(crate) fn over(
         key: StorageKey,
         manifest: &weft_mesh::Storage,
         store: Arc<dyn ObjectStore>,
         prefix: &str,
     ) -> Self {
-        let client = Ok(Client {
-            store,
-            prefix: prefix.to_owned(),
-        });
+        let prefix = prefix.to_owned();
+        Self::with_client(key, manifest, Ok(Client { store, prefix }))
+    }
+
+    fn with_client(
+        key: StorageKey,
+        manifest: &weft_mesh::Storage,
+        client: std::result::Result<Client, String>,
+    ) -> Self {
         Self {
+            key,
+            manifest: manifest.clone(),
+            secrets: Vec::new(),
             client,
-            ..Self::open(key, manifest)
+            permits: Semaphore::new(CONCURRENT_REQUESTS),
+            gets: AtomicU64::new(0),
+            lists: AtomicU64::new(0),
+            stale: Notify::new(),
+            refreshing: Mutex::new(()),
         }
     }
 
@@ -137,6 +142,10 @@ impl Storage {
                         .zip(&self.secrets)
                         .all(|((k, v), (l, w))| k == l && v.expose() == w.expose())
             })
+    }
+
+    pub(crate) fn manifest(&self) -> &weft_mesh::Storage {
+        &self.manifest
     }
 
     pub(crate) fn key(&self) -> &StorageKey {

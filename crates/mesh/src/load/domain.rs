@@ -11,9 +11,9 @@ use super::files::{Files, Unreadable};
 use super::grants::{read_grantees, read_grants, read_names};
 use super::storage::read_storages;
 use crate::domain::Domain;
-use crate::fault::{Fault, Span};
+use crate::fault::{Fault, Span, Spanned};
 use crate::name::DomainName;
-use crate::yaml::{Fields, Node, Source, SourceText, check_header, parse};
+use crate::yaml::{Fields, Kind, Node, Source, SourceText, check_header, parse};
 
 /// A domain's manifests, read.
 #[derive(Debug, Default)]
@@ -134,20 +134,26 @@ impl Reader<'_> {
                 );
             }
         }
+        let access_tests = fields
+            .get("accessTests")
+            .map(|node| read_patterns(source, node, "accessTests"))
+            .unwrap_or_default();
         fields.finish();
         let grants = match grants {
             None => Vec::new(),
             Some(grants) => grants.unwrap_or_default(),
         };
         self.draft.name.clone_from(&name);
-        self.draft.domain = name.map(|(name, _)| Domain {
+        self.draft.domain = name.map(|(name, span)| Domain {
             name,
+            span,
             owner,
             stewards: stewards.into_iter().map(|grantee| grantee.value).collect(),
             storages: storages.into_iter().map(|draft| draft.storage).collect(),
             tables,
             grants,
             entitlements,
+            access_tests,
         });
     }
 
@@ -244,6 +250,18 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// One path or glob, or a list of them.
+fn read_patterns(source: &Source, node: &Node, what: &'static str) -> Vec<Spanned<String>> {
+    if node.kind() == Kind::Text {
+        let text = source.read_text(node, what);
+        return text
+            .map(|text| source.spanned(node, text))
+            .into_iter()
+            .collect();
+    }
+    source.read_texts(node, what)
 }
 
 /// The fault of a file that cannot be read, at the place that names it.

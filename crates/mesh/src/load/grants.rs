@@ -326,7 +326,10 @@ fn read_masks(source: &Source, node: &Node) -> Vec<(Spanned<String>, Spanned<Str
     masks
 }
 
-fn read_moment(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<DateTime<Utc>>> {
+pub(crate) fn read_moment(
+    fields: &Fields<'_>,
+    key: &'static str,
+) -> Option<Spanned<DateTime<Utc>>> {
     let source = fields.source;
     let node = fields.get(key)?;
     let text = source.read_text(node, key)?;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::audit::{AuditDraft, read_audit};
-use super::grants::read_grantees;
+use super::grants::{read_grantees, read_names};
 use super::identity::{read_identity, read_secret};
+use crate::access_test::Requirements;
 use crate::fault::Spanned;
 use crate::identity::{Identity, Mesh};
 use crate::name::MeshName;
@@ -51,6 +52,10 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
     let audit = fields
         .get("audit")
         .and_then(|node| read_audit(source, node));
+    let require = fields
+        .get("require")
+        .map(|node| read_requirements(source, node))
+        .unwrap_or_default();
     let guardrails = fields
         .get("guardrails")
         .and_then(|node| Some(source.spanned(node, source.read_text(node, "guardrails")?)));
@@ -63,6 +68,7 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
             identity,
             auditors: auditors.into_iter().map(|it| it.value).collect(),
             audit: audit.as_ref().map(|draft| draft.manifest.clone()),
+            require,
             guardrails: Vec::new(),
             file,
         }),
@@ -71,6 +77,24 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
         audit,
         guardrails,
     }
+}
+
+/// `require:`, what the mesh asks of its domains.
+fn read_requirements(source: &Source, node: &Node) -> Requirements {
+    let mut requirements = Requirements::default();
+    let Some(fields) = Fields::open(source, node, "`require`") else {
+        return requirements;
+    };
+    if let Some(node) = fields.required("accessTests")
+        && let Some(tests) = Fields::open(source, node, "`accessTests`")
+    {
+        if let Some(node) = tests.required("classification") {
+            requirements.access_tests = read_names(source, node, "classification");
+        }
+        tests.finish();
+    }
+    fields.finish();
+    requirements
 }
 
 fn read_domains(source: &Source, fields: &Fields<'_>) -> Vec<Spanned<String>> {

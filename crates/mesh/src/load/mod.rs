@@ -1,5 +1,6 @@
 //! Loading: from `mesh.yaml` to a validated mesh, with every fault at once.
 
+mod access_tests;
 mod audit;
 mod contract;
 mod domain;
@@ -18,6 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use self::access_tests::{AccessTestsLoad, load_access_tests};
 use self::audit::refuse_shared_places;
 use self::domain::{DomainDraft, cannot_read, read_domain};
 use self::files::Files;

@@ -84,6 +84,7 @@ pub(crate) fn table(name: &str, columns: Vec<Column>) -> Table {
         newest: true,
         status: TableStatus::Active,
         description: None,
+        service_levels: BTreeSet::new(),
         tags: BTreeSet::new(),
         columns,
         source: TableSource {
@@ -122,12 +123,14 @@ pub(crate) fn orders() -> Table {
 pub(crate) fn domain(tables: Vec<Table>, grants: Vec<GrantManifest>) -> Domain {
     Domain {
         name: DomainName::parse("sales").unwrap(),
+        span: Span::of_file("domain.yaml"),
         owner: None,
         stewards: Vec::new(),
         storages: Vec::new(),
         tables,
         grants,
         entitlements: Vec::new(),
+        access_tests: Vec::new(),
     }
 }
 

@@ -120,6 +120,7 @@ impl Lake {
             newest: true,
             status: TableStatus::Active,
             description: None,
+            service_levels: Default::default(),
             tags: Default::default(),
             columns,
             source: TableSource {

@@ -8,6 +8,7 @@ mod standard;
 mod types;
 mod versions;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub(crate) use location::Surroundings;
@@ -257,6 +258,10 @@ fn read_table(
         newest: false,
         status,
         description,
+        service_levels: name_node
+            .as_text()
+            .map(|name| read_service_levels(root, name))
+            .unwrap_or_default(),
         tags,
         columns,
         source: TableSource {
@@ -267,6 +272,24 @@ fn read_table(
         },
         span: source.span(name_node),
     })
+}
+
+/// Those of the whole contract, and those whose element is the table or in it.
+fn read_service_levels(root: &Node, table: &str) -> BTreeSet<String> {
+    let properties = root.child("slaProperties").map(Node::items);
+    let concerns = |element: &str| {
+        let mut elements = element.split(',').map(str::trim);
+        elements.any(|it| it.split('.').next() == Some(table))
+    };
+    properties
+        .unwrap_or_default()
+        .iter()
+        .filter(|it| {
+            let element = it.child("element").and_then(Node::as_text);
+            element.is_none_or(concerns)
+        })
+        .filter_map(|it| it.child("property")?.as_text().map(str::to_owned))
+        .collect()
 }
 
 /// Puts the table's physical name where `{table}` stands.

@@ -1,5 +1,6 @@
 //! Whole meshes, sound and broken, from files.
 
+mod access_tests;
 mod audit;
 mod contracts;
 mod domains;

@@ -1,0 +1,133 @@
+//! What is wrong with access tests before any of them runs.
+
+use std::sync::Arc;
+
+use weft_engine::named_tables;
+use weft_mesh::{
+    AccessTestFile, AccessTestsLoad, Domain, Fault, LoadReport, Mesh, Table, TableId,
+    TestExpectation, TestSubject, load_access_tests,
+};
+
+use super::shown;
+use super::typed::{batch, check_shown};
+
+/// Every fault of the access tests of a mesh, and of tables that lack one.
+pub(crate) fn faults(report: &LoadReport) -> Vec<Fault> {
+    let tests = load_access_tests(report);
+    let domains: Vec<Arc<Domain>> = report
+        .domains
+        .iter()
+        .filter_map(|load| load.domain.clone())
+        .collect();
+    let mut faults = tests.faults.clone();
+    faults.extend(faults_of_values(&tests, &domains));
+    if let Some(mesh) = &report.mesh {
+        let untested = untested(mesh, &domains, &tests.files);
+        faults.extend(untested.into_iter().map(|it| report.annotate(it.fault)));
+    }
+    faults
+}
+
+/// Values that do not fit their columns, and masks that are none.
+pub(crate) fn faults_of_values(tests: &AccessTestsLoad, domains: &[Arc<Domain>]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for file in &tests.files {
+        for fixture in &file.fixtures {
+            if let Some(table) = find(domains, &fixture.table.value) {
+                faults.extend(batch(fixture, table).err().into_iter().flatten());
+            }
+        }
+        for test in &file.tests {
+            if let TestSubject::Table { table, .. } = &test.subject
+                && let TestExpectation::Shown(expected) = &test.expect
+                && let Some(table) = find(domains, table)
+            {
+                faults.extend(shown::check(&expected.masked, table));
+                let rows = expected.rows.iter().flat_map(|rows| &rows.value);
+                for row in rows.chain(&expected.contains).chain(&expected.without) {
+                    let typed = |(name, value): &(weft_mesh::Spanned<String>, _)| {
+                        check_shown(value, &name.value, &table.column(&name.value)?.data_type)
+                    };
+                    faults.extend(row.cells.iter().filter_map(typed));
+                }
+            }
+        }
+    }
+    faults
+        .into_iter()
+        .map(|fault| tests.annotate(fault))
+        .collect()
+}
+
+pub(super) fn find<'a>(domains: &'a [Arc<Domain>], id: &TableId) -> Option<&'a Table> {
+    let domain = domains.iter().find(|domain| domain.name == id.domain)?;
+    domain
+        .tables
+        .iter()
+        .find(|table| table.id(&domain.name) == *id)
+}
+
+/// A table that `require` asks a test of, and that has none.
+#[derive(Debug)]
+pub(crate) struct Untested {
+    pub(crate) table: TableId,
+    pub(crate) fault: Fault,
+}
+
+/// The tables of a classification that lack a test of their own domain.
+pub(crate) fn untested(
+    mesh: &Mesh,
+    domains: &[Arc<Domain>],
+    files: &[AccessTestFile],
+) -> Vec<Untested> {
+    let mut untested = Vec::new();
+    for domain in domains {
+        for table in &domain.tables {
+            let id = table.id(&domain.name);
+            let Some((column, classification)) = classified(mesh, table) else {
+                continue;
+            };
+            let own = files.iter().filter(|file| file.domain == domain.name);
+            let mut tests = own.flat_map(|file| &file.tests);
+            if tests.any(|test| is_on(&test.subject, mesh, domain, table)) {
+                continue;
+            }
+            let message = format!(
+                "`{id}` has no access test: its column `{column}` is {classification}, and mesh.yaml requires one of such tables"
+            );
+            let fault =
+                Fault::error(table.span.clone(), "untested-table", message).with_help(format!(
+                    "write one with `table: {}`, in a file that `accessTests` of the domain names",
+                    table.name
+                ));
+            untested.push(Untested { table: id, fault });
+        }
+    }
+    untested
+}
+
+/// The first column that has one of the classifications, in any case of letters.
+fn classified<'a>(mesh: &Mesh, table: &'a Table) -> Option<(&'a str, &'a str)> {
+    let wanted = |mark: &&String| {
+        let mut asked = mesh.require.access_tests.iter();
+        asked.any(|asked| asked.value.to_lowercase() == mark.to_lowercase())
+    };
+    table.columns.iter().find_map(|column| {
+        let inside = &column.inside.classifications;
+        let mark = column.classification.iter().chain(inside).find(wanted)?;
+        Some((column.name.as_str(), mark.as_str()))
+    })
+}
+
+/// Whether a test looks at a table, by its name or in its statement.
+fn is_on(subject: &TestSubject, mesh: &Mesh, domain: &Domain, table: &Table) -> bool {
+    match subject {
+        TestSubject::Table { table: id, .. } => *id == table.id(&domain.name),
+        TestSubject::Sql(sql) => {
+            let named = named_tables(&sql.value, mesh.name.as_str()).unwrap_or_default();
+            named.iter().any(|(schema, name)| {
+                schema.as_deref() == Some(domain.name.as_str()) && table.is_called(name)
+            })
+        }
+    }
+}
