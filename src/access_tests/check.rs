@@ -1,10 +1,11 @@
 //! What is wrong with access tests before any of them runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weft_engine::named_tables;
 use weft_mesh::{
-    AccessTestFile, AccessTestsLoad, Domain, Fault, LoadReport, Mesh, Table, TableId,
+    AccessTest, AccessTestFile, AccessTestsLoad, Domain, Fault, LoadReport, Mesh, Table, TableId,
     TestExpectation, TestSubject, load_access_tests,
 };
 
@@ -20,16 +21,26 @@ pub(crate) fn faults(report: &LoadReport) -> Vec<Fault> {
         .filter_map(|load| load.domain.clone())
         .collect();
     let mut faults = tests.faults.clone();
-    faults.extend(faults_of_values(&tests, &domains));
-    if let Some(mesh) = &report.mesh {
+    let mesh = report.mesh.as_ref();
+    faults.extend(faults_of_values(
+        &tests,
+        &domains,
+        mesh.map_or("", |mesh| mesh.name.as_str()),
+    ));
+    if let Some(mesh) = mesh {
         let untested = untested(mesh, &domains, &tests.files);
         faults.extend(untested.into_iter().map(|it| report.annotate(it.fault)));
     }
     faults
 }
 
-/// Values that do not fit their columns, and masks that are none.
-pub(crate) fn faults_of_values(tests: &AccessTestsLoad, domains: &[Arc<Domain>]) -> Vec<Fault> {
+/// Values that do not fit their columns, masks that are none, and statements
+/// that nobody may send.
+pub(crate) fn faults_of_values(
+    tests: &AccessTestsLoad,
+    domains: &[Arc<Domain>],
+    mesh: &str,
+) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in &tests.files {
         for fixture in &file.fixtures {
@@ -38,6 +49,7 @@ pub(crate) fn faults_of_values(tests: &AccessTestsLoad, domains: &[Arc<Domain>])
             }
         }
         for test in &file.tests {
+            faults.extend(unanswerable(test, mesh));
             if let TestSubject::Table { table, .. } = &test.subject
                 && let TestExpectation::Shown(expected) = &test.expect
                 && let Some(table) = find(domains, table)
@@ -57,6 +69,44 @@ pub(crate) fn faults_of_values(tests: &AccessTestsLoad, domains: &[Arc<Domain>])
         .into_iter()
         .map(|fault| tests.annotate(fault))
         .collect()
+}
+
+/// A statement that is refused to everybody, where that is not what is tested:
+/// that it is refused to one proves nothing.
+fn unanswerable(test: &AccessTest, mesh: &str) -> Option<Fault> {
+    let TestSubject::Sql(sql) = &test.subject else {
+        return None;
+    };
+    if matches!(test.expect, TestExpectation::Denied(Some(_))) {
+        return None;
+    }
+    let reason = named_tables(&sql.value, mesh).err()?;
+    let message = format!("nobody is answered this statement: {reason}");
+    Some(
+        Fault::error(sql.span.clone(), "wrong-sql", message).with_help(
+            "write one query; where the refusal itself is tested, its words: `denied: words`",
+        ),
+    )
+}
+
+/// The tables that a test looks at: one by its name, or those in its statement.
+pub(super) fn tables_of(
+    subject: &TestSubject,
+    domains: &[Arc<Domain>],
+    mesh: &str,
+) -> Vec<TableId> {
+    match subject {
+        TestSubject::Table { table, .. } => vec![table.clone()],
+        TestSubject::Sql(sql) => {
+            let named = named_tables(&sql.value, mesh).unwrap_or_default();
+            let found = |(schema, name): (Option<String>, String)| {
+                let schema = schema?;
+                let domain = domains.iter().find(|it| it.name.as_str() == schema)?;
+                Some(domain.table(&name)?.id(&domain.name))
+            };
+            named.into_iter().filter_map(found).collect()
+        }
+    }
 }
 
 pub(super) fn find<'a>(domains: &'a [Arc<Domain>], id: &TableId) -> Option<&'a Table> {
@@ -80,6 +130,12 @@ pub(crate) fn untested(
     domains: &[Arc<Domain>],
     files: &[AccessTestFile],
 ) -> Vec<Untested> {
+    let mut tested = BTreeSet::new();
+    for file in files {
+        let subjects = file.tests.iter().map(|test| &test.subject);
+        let tables = subjects.flat_map(|it| tables_of(it, domains, mesh.name.as_str()));
+        tested.extend(tables.filter(|table| table.domain == file.domain));
+    }
     let mut untested = Vec::new();
     for domain in domains {
         for table in &domain.tables {
@@ -87,9 +143,7 @@ pub(crate) fn untested(
             let Some((column, classification)) = classified(mesh, table) else {
                 continue;
             };
-            let own = files.iter().filter(|file| file.domain == domain.name);
-            let mut tests = own.flat_map(|file| &file.tests);
-            if tests.any(|test| is_on(&test.subject, mesh, domain, table)) {
+            if tested.contains(&id) {
                 continue;
             }
             let message = format!(
@@ -117,17 +171,4 @@ fn classified<'a>(mesh: &Mesh, table: &'a Table) -> Option<(&'a str, &'a str)> {
         let mark = column.classification.iter().chain(inside).find(wanted)?;
         Some((column.name.as_str(), mark.as_str()))
     })
-}
-
-/// Whether a test looks at a table, by its name or in its statement.
-fn is_on(subject: &TestSubject, mesh: &Mesh, domain: &Domain, table: &Table) -> bool {
-    match subject {
-        TestSubject::Table { table: id, .. } => *id == table.id(&domain.name),
-        TestSubject::Sql(sql) => {
-            let named = named_tables(&sql.value, mesh.name.as_str()).unwrap_or_default();
-            named.iter().any(|(schema, name)| {
-                schema.as_deref() == Some(domain.name.as_str()) && table.is_called(name)
-            })
-        }
-    }
 }

@@ -16,7 +16,7 @@ use weft_mesh::{
 };
 use weft_policy::{Access, PolicySnapshot, Viewer};
 
-use super::check::find;
+use super::check::{find, tables_of};
 use super::compare::{self, Found, count_of};
 use super::problem::Problem;
 use super::shown;
@@ -114,7 +114,7 @@ fn sources(
         let mut needed = BTreeSet::new();
         for test in &file.tests {
             let viewer = viewer(test, policy, now);
-            for table in tables_of(test, domains, mesh) {
+            for table in tables_of(&test.subject, domains, mesh) {
                 if let Some(viewer) = &viewer
                     && let Access::Granted(access) = policy.decide(viewer, &table)
                 {
@@ -130,21 +130,6 @@ fn sources(
         sources.extend(needed);
     }
     sources
-}
-
-fn tables_of(test: &AccessTest, domains: &[Arc<Domain>], mesh: &str) -> Vec<TableId> {
-    match &test.subject {
-        TestSubject::Table { table, .. } => vec![table.clone()],
-        TestSubject::Sql(sql) => {
-            let named = named_tables(&sql.value, mesh).unwrap_or_default();
-            let found = |(schema, name): (Option<String>, String)| {
-                let schema = schema?;
-                let domain = domains.iter().find(|it| it.name.as_str() == schema)?;
-                Some(domain.table(&name)?.id(&domain.name))
-            };
-            named.into_iter().filter_map(found).collect()
-        }
-    }
 }
 
 /// One file's tests on their rows.

@@ -61,7 +61,7 @@ pub(crate) async fn run(args: TestArgs) -> Result<ExitCode> {
     let loaded = weft_mesh::load(&args.mesh);
     let mesh = OfflineMesh::of(&args.mesh, &loaded).map_err(unusable)?;
     let tests = weft_mesh::load_access_tests(&loaded);
-    let values = access_tests::faults_of_values(&tests, &mesh.domains);
+    let values = access_tests::faults_of_values(&tests, &mesh.domains, mesh.mesh.name.as_str());
     let faults: Vec<&Fault> = tests
         .faults
         .iter()

@@ -311,6 +311,18 @@ fn refusals() {
         typo.out
     );
     assert_eq!(sql(hidden, "{denied: salary}").code, 0);
+    // Nor of what nobody may send.
+    for (statement, reason) in [
+        ("SET a = 1", "settings are neither shown nor changed by SQL"),
+        ("SELEC 1", "SELEC"),
+    ] {
+        let nobody = sql(statement, "{denied: true}");
+        assert_eq!((nobody.code, nobody.out.as_str()), (2, ""));
+        let message = "error[wrong-sql]: nobody is answered this statement: ";
+        assert!(nobody.err.contains(message), "{}", nobody.err);
+        assert!(nobody.err.contains(reason), "{}", nobody.err);
+    }
+    assert_eq!(sql("SET a = 1", "{denied: settings are}").code, 0);
     // Of what is not there at all nothing is proved.
     for name in ["sales.oders", "orders", "sale.orders"] {
         let vacuous = sql(&format!("SELECT * FROM {name}"), "{denied: true}");
