@@ -175,6 +175,7 @@ fn exactly(expected: &Spanned<Vec<TestRow>>, found: &Found, problems: &mut Vec<P
             wanted.len(),
             rows.len()
         );
+        lines.sort();
         problems.push(Problem::new(message).with(projection.difference(lines)));
     } else if found.ordered {
         let apart = wanted

@@ -12,10 +12,11 @@ pub(crate) struct Difference {
     pub(crate) lines: Vec<Line>,
 }
 
-#[derive(Debug, Clone)]
+/// In an order that brings together what looks alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Line {
-    sign: Sign,
     cells: Vec<String>,
+    sign: Sign,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,11 +36,9 @@ impl Line {
 }
 
 impl Difference {
-    /// A line for each row, `-` where it is missing and `+` where it is too
-    /// much, with those beside each other that look alike.
+    /// A line for each row, `-` where it is missing and `+` where it is too much.
     pub(crate) fn render(&self) -> String {
         let mut lines: Vec<&Line> = self.lines.iter().collect();
-        lines.sort_by(|one, other| (&one.cells, one.sign).cmp(&(&other.cells, other.sign)));
         let mut left = [MOST, MOST, 3];
         let mut hidden = [0, 0, 0];
         lines.retain(|line| {

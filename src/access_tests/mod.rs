@@ -13,6 +13,6 @@ mod shown;
 mod typed;
 mod viewer;
 
-pub(crate) use check::{Untested, faults, faults_of_values, untested};
+pub(crate) use check::{faults, faults_of_values, untested};
 pub(crate) use problem::Problem;
 pub(crate) use run::{TestResult, run};

@@ -19,7 +19,7 @@ servers:
 schema:
   - name: orders
     properties:
-      - {name: order_id, logicalType: integer, required: true, primaryKey: true, description: Unique.}
+      - {name: order_id, logicalType: integer, required: true, primaryKey: true, description: Unique., classification: internal}
       - {name: email, logicalType: string, tags: [pii], description: Of the buyer.}
       - {name: login, logicalType: string, classification: internal, description: Who sold it.}
       - {name: salary, logicalType: integer, classification: restricted, description: Of who sold it.}

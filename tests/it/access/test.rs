@@ -252,7 +252,7 @@ fn how_columns_are_shown() {
     );
     assert_eq!(
         fails(ANA, "{masked: {amount: bucket(100)}}"),
-        "column `amount` is shown `clear` or `bucket(100)`, depending on the row, and should be shown `bucket(100)`"
+        "column `amount` is shown `clear` or `bucket(100.00)`, depending on the row, and should be shown `bucket(100.00)`"
     );
     assert_eq!(
         fails(ANA, "{masked: {order_id: conditional}}"),
