@@ -1,13 +1,15 @@
 //! Running access tests: the engine and the seal as they serve, in this process.
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Utc};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use weft_catalog::{LiveMesh, MeshSnapshot};
 use weft_engine::{Caller, Engine, EngineConfig, PlannedQuery, SessionOptions, named_tables};
 use weft_mesh::{
@@ -64,6 +66,7 @@ pub(crate) async fn run(mesh: OfflineMesh, files: &[AccessTestFile]) -> Result<V
         live.list(&sources, LISTING).await;
     }
     let engine = Engine::new(Arc::clone(&live), EngineConfig::default()).map_err(failed)?;
+    let at_once = thread::available_parallelism().map_or(1, NonZero::get);
     let mut results = Vec::new();
     for file in files {
         let mut rows = Vec::new();
@@ -81,17 +84,9 @@ pub(crate) async fn run(mesh: OfflineMesh, files: &[AccessTestFile]) -> Result<V
             domains: &domains,
             now,
         };
-        for test in &file.tests {
-            let started = Instant::now();
-            let problems = run.problems(test).await;
-            results.push(TestResult {
-                domain: file.domain.clone(),
-                name: test.name.value.clone(),
-                span: test.name.span.clone(),
-                took: started.elapsed(),
-                problems,
-            });
-        }
+        let tests = file.tests.iter();
+        let looks = stream::iter(tests.map(|test| run.result(test, &file.domain)));
+        results.extend(looks.buffered(at_once).collect::<Vec<_>>().await);
     }
     Ok(results)
 }
@@ -141,6 +136,18 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    async fn result(&self, test: &AccessTest, domain: &DomainName) -> TestResult {
+        let started = Instant::now();
+        let problems = self.problems(test).await;
+        TestResult {
+            domain: domain.clone(),
+            name: test.name.value.clone(),
+            span: test.name.span.clone(),
+            took: started.elapsed(),
+            problems,
+        }
+    }
+
     async fn problems(&self, test: &AccessTest) -> Vec<Problem> {
         let Some(viewer) = viewer(test, self.snapshot.policy(), self.now) else {
             return vec![Problem::new("the mesh's identity file does not know them")];

@@ -161,16 +161,11 @@ fn read_masked(
     table: Option<&Table>,
 ) -> Vec<(Spanned<String>, Vec<Spanned<String>>)> {
     let entries = source.read_mapping(node, "masked").unwrap_or_default();
-    if table.is_none() {
+    if node.kind() == Kind::Mapping && entries.is_empty() {
         source
-            .error(
-                node,
-                "wrong-value",
-                "`masked` is of a table, and this test is on `sql`",
-            )
-            .help("test it with `table`; here, expect the values in `rows`")
+            .error(node, "empty", "`masked` names no column")
+            .help("write `{column: mask}`, or remove the key")
             .report();
-        return Vec::new();
     }
     let mut masked = Vec::new();
     for (key, value) in entries {

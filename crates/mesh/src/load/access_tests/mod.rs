@@ -20,7 +20,9 @@ use super::domain::cannot_read;
 use super::files::Files;
 use super::grants::read_moment;
 use super::{LoadReport, settle};
-use crate::access_test::{AccessTest, AccessTestFile, Fixture, TestSubject};
+use crate::access_test::{
+    AccessTest, AccessTestFile, Fixture, TestExpectation, TestRow, TestSubject, TestValue,
+};
 use crate::domain::Domain;
 use crate::fault::{Fault, Span, Spanned};
 use crate::name::{DomainName, TableId};
@@ -233,6 +235,16 @@ impl Reader<'_> {
         let expect = fields
             .required("expect")
             .and_then(|node| read_expectation(source, node, table));
+        if let Some((TestSubject::Sql(_), _)) = &subject
+            && let Some(TestExpectation::Shown(shown)) = &expect
+            && let Some((column, _)) = shown.masked.first()
+        {
+            let message = "`masked` is of a table, and this test is on `sql`";
+            source.report(
+                Fault::error(column.span.clone(), "wrong-value", message)
+                    .with_help("test it with `table`; here, expect the values in `rows`"),
+            );
+        }
         fields.finish();
         Some(AccessTest {
             name: name?,
@@ -337,7 +349,7 @@ impl Reader<'_> {
 }
 
 /// A list of rows, or a mapping with `rows` and the `defaults` of each.
-fn read_fixture(source: &Source, node: &Node, table: &Table) -> Vec<crate::access_test::TestRow> {
+fn read_fixture(source: &Source, node: &Node, table: &Table) -> Vec<TestRow> {
     let what = "a fixture";
     let (rows, defaults) = if node.kind() == Kind::Mapping {
         let Some(fields) = Fields::open(source, node, what) else {
@@ -366,10 +378,10 @@ fn read_fixture(source: &Source, node: &Node, table: &Table) -> Vec<crate::acces
 }
 
 /// A source without a required value is one that cannot be read.
-fn refuse_missing(source: &Source, row: &crate::access_test::TestRow, table: &Table) {
+fn refuse_missing(source: &Source, row: &TestRow, table: &Table) {
     let is_null = |name: &str| {
         row.cell(name)
-            .is_none_or(|cell| cell.value == crate::access_test::TestValue::Null)
+            .is_none_or(|cell| cell.value == TestValue::Null)
     };
     let missing: Vec<String> = table
         .columns
