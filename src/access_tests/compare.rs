@@ -171,7 +171,7 @@ fn exactly(expected: &Spanned<Vec<TestRow>>, found: &Found, problems: &mut Vec<P
     }
     if surplus || missing {
         let message = format!(
-            "the rows differ: {} expected, {} found",
+            "the rows differ: {} expected (-), {} found (+)",
             wanted.len(),
             rows.len()
         );

@@ -27,6 +27,10 @@ pub(crate) fn text(outcome: &Outcome) -> String {
         }
     }
     let (all, failed) = (outcome.results.len(), outcome.failed());
+    if all == 0 {
+        return "0 tests: no domain names any; `accessTests` in domain.yaml says where they are\n"
+            .to_owned();
+    }
     let _ = writeln!(
         text,
         "{all} {}: {} passed, {failed} failed, in {:.2} s",

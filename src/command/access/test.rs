@@ -62,12 +62,9 @@ pub(crate) async fn run(args: TestArgs) -> Result<ExitCode> {
     let mesh = OfflineMesh::of(&args.mesh, &loaded).map_err(unusable)?;
     let tests = weft_mesh::load_access_tests(&loaded);
     let values = access_tests::faults_of_values(&tests, &mesh.domains, mesh.mesh.name.as_str());
-    let faults: Vec<&Fault> = tests
-        .faults
-        .iter()
-        .chain(&values)
-        .filter(|fault| fault.is_error())
-        .collect();
+    let faults = tests.faults.iter().chain(&values);
+    let mut faults: Vec<&Fault> = faults.filter(|fault| fault.is_error()).collect();
+    faults.sort_by(|one, other| one.span.cmp(&other.span));
     if !faults.is_empty() {
         let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
         return Err(Error::Usage(format!(

@@ -191,7 +191,7 @@ fn rows_are_compared_in_the_types_of_the_contract() {
             ANA,
             "{rows: [{order_id: 1, region: EU}, {order_id: 2, region: US}]}"
         ),
-        "the rows differ: 2 expected, 3 found\n\
+        "the rows differ: 2 expected (-), 3 found (+)\n\
          \x20  order_id  region\n\
          \x20  1         EU\n\
          +  2         EU\n\
@@ -609,7 +609,7 @@ fn machines_read_the_outcome() {
     assert_eq!(failures.len(), 1);
     assert_eq!(
         failures[0].get("message"),
-        "the rows differ: 1 expected, 3 found"
+        "the rows differ: 1 expected (-), 3 found (+)"
     );
     assert!(
         failures[0].text.contains("\n-  1         \"<&>\\t\\\"\""),

@@ -38,7 +38,7 @@ pub(super) fn read_expectation(
             .as_integer()
             .and_then(|count| u64::try_from(count).ok());
         if count.is_none() {
-            source.wrong_type(node, "count", "a number of rows");
+            source.wrong_type(node, "count", "a number of rows, 0 or more");
         }
         Some(Spanned::new(count?, source.span(node)))
     });

@@ -114,7 +114,8 @@ impl Reader<'_> {
             };
             if globbed.found.is_empty() && globbed.refused.is_empty() {
                 let message = format!("`{name}` matches no access test");
-                let fault = Fault::warning(pattern.span.clone(), "no-files", message);
+                // Tests that are not run pass.
+                let fault = Fault::error(pattern.span.clone(), "no-files", message);
                 self.report(fault.with_help("add a file with tests, or remove the pattern"));
             }
             for (path, reason) in &globbed.refused {

@@ -355,7 +355,7 @@ fn files_are_found_as_products_are() {
     );
     let faults = faults(&fixture);
     assert!(
-        faults[0].contains("warning[no-files]: `access-tests/*.yaml` matches no access test"),
+        faults[0].contains("error[no-files]: `access-tests/*.yaml` matches no access test"),
         "{faults:?}"
     );
     assert!(
