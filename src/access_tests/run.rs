@@ -138,7 +138,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn result(&self, test: &AccessTest, domain: &DomainName) -> TestResult {
         let started = Instant::now();
-        let problems = self.problems(test).await;
+        let problems = Box::pin(self.problems(test)).await;
         TestResult {
             domain: domain.clone(),
             name: test.name.value.clone(),
@@ -171,7 +171,7 @@ impl Run<'_> {
                 ))]
             }
             (TestExpectation::Shown(expected), Ok(planned)) => {
-                self.shown(test, expected, planned, &viewer).await
+                Box::pin(self.shown(test, expected, planned, &viewer)).await
             }
         }
     }
@@ -279,14 +279,17 @@ impl Run<'_> {
         } = &test.subject
         else {
             let mut rows = 0;
-            let mut running = planned.execute().await.map_err(unread)?;
+            let mut running = planned.execute().await.map_err(|error| unread(&error))?;
             while let Some(batch) = running.next().await {
-                rows += batch.map_err(unread)?.num_rows();
+                rows += batch.map_err(|error| unread(&error))?.num_rows();
             }
             return Ok(rows);
         };
         let counting = select("count(*)", table, sql_name);
-        let planned = self.plan(viewer, &counting).await.map_err(unread)?;
+        let planned = self
+            .plan(viewer, &counting)
+            .await
+            .map_err(|error| unread(&error))?;
         let batches = collect(planned).await?;
         let count = batches.first().and_then(|batch| {
             let counts = batch.columns().first()?;
@@ -301,15 +304,15 @@ fn select(what: &str, table: &TableId, sql_name: &str) -> String {
     format!("SELECT {what} FROM \"{}\".\"{sql_name}\"", table.domain)
 }
 
-fn unread(error: weft_engine::Error) -> Problem {
+fn unread(error: &weft_engine::Error) -> Problem {
     Problem::new(format!("the rows cannot be read: {error}"))
 }
 
 async fn collect(planned: PlannedQuery) -> Result<Vec<RecordBatch>, Problem> {
-    let mut running = planned.execute().await.map_err(unread)?;
+    let mut running = planned.execute().await.map_err(|error| unread(&error))?;
     let (mut batches, mut rows) = (Vec::new(), 0);
     while let Some(batch) = running.next().await {
-        let batch = batch.map_err(unread)?;
+        let batch = batch.map_err(|error| unread(&error))?;
         rows += batch.num_rows();
         if rows > MOST_ROWS {
             return Err(Problem::new(format!(

@@ -59,7 +59,9 @@ pub(crate) struct TestArgs {
 pub(crate) async fn run(args: TestArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let loaded = weft_mesh::load(&args.mesh);
-    let mesh = OfflineMesh::of(&args.mesh, &loaded).map_err(unusable)?;
+    // A mesh that cannot be tested is no failed test.
+    let mesh =
+        OfflineMesh::of(&args.mesh, &loaded).map_err(|error| Error::Usage(error.to_string()))?;
     let tests = weft_mesh::load_access_tests(&loaded);
     let values = access_tests::faults_of_values(&tests, &mesh.domains, mesh.mesh.name.as_str());
     let faults = tests.faults.iter().chain(&values);
@@ -113,11 +115,6 @@ pub(crate) async fn run(args: TestArgs) -> Result<ExitCode> {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
-}
-
-/// A mesh that cannot be tested is no failed test.
-fn unusable(error: Error) -> Error {
-    Error::Usage(error.to_string())
 }
 
 impl TestArgs {
