@@ -12,8 +12,6 @@ use crate::name::{DomainName, Purpose, TableId};
 /// One file of `accessTests`.
 #[derive(Debug, Clone)]
 pub struct AccessTestFile {
-    /// The file as a whole.
-    pub span: Span,
     /// Whose tests they are.
     pub domain: DomainName,
     /// Rows that stand in for the sources of tables, in every test of the file.
@@ -46,8 +44,6 @@ pub struct AccessTest {
 pub struct TestViewer {
     pub principal: TestPrincipal,
     pub purpose: Option<Purpose>,
-    /// Where `as` stands.
-    pub span: Span,
 }
 
 /// Somebody of the identity file, or somebody who is described.
@@ -71,7 +67,6 @@ pub enum TestSubject {
         table: TableId,
         /// What SQL calls it: `orders` or `orders@1`.
         sql_name: String,
-        span: Span,
     },
     /// A statement, with the domain before every table's name.
     Sql(Spanned<String>),

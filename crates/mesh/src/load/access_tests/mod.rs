@@ -41,11 +41,6 @@ pub struct AccessTestsLoad {
 }
 
 impl AccessTestsLoad {
-    /// Whether any fault is an error.
-    pub fn has_errors(&self) -> bool {
-        self.faults.iter().any(Fault::is_error)
-    }
-
     /// Adds the source line to a fault that was found later, at a place of these files.
     pub fn annotate(&self, mut fault: Fault) -> Fault {
         super::annotate(&self.texts, &mut fault);
@@ -182,7 +177,6 @@ impl Reader<'_> {
         let tests = tests.collect();
         fields.finish();
         Some(AccessTestFile {
-            span: Span::of_file(source.name()),
             domain: self.domain.name.clone(),
             fixtures,
             tests,
@@ -264,11 +258,9 @@ impl Reader<'_> {
                 let text = source.read_text(node, "table")?;
                 let (id, table) = self.table(source, node, text)?;
                 let sql_name = text.rsplit('.').next().unwrap_or(text).to_owned();
-                let span = source.span(node);
                 let subject = TestSubject::Table {
                     table: id,
                     sql_name,
-                    span,
                 };
                 Some((subject, Some(table)))
             }

@@ -23,11 +23,7 @@ pub(super) fn read_viewer(source: &Source, node: &Node, mesh: Option<&Mesh>) -> 
             return None;
         }
     };
-    Some(TestViewer {
-        principal,
-        purpose,
-        span: source.span(node),
-    })
+    Some(TestViewer { principal, purpose })
 }
 
 /// `user:ana`, `service:bi`, `group:partners`, `everyone`.
