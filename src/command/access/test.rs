@@ -20,7 +20,7 @@ Examples:
 
 Exit codes:
   0  all passed
-  1  at least one failed
+  1  at least one failed, or the report cannot be written
   2  the mesh or a test has a fault, or there is no such test; nothing was run";
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
