@@ -3,10 +3,8 @@
 mod diff;
 mod explain;
 mod lint;
-mod lint;
 mod over_the_wire;
 mod scale;
-mod test;
 mod test;
 
 use std::process::{Command, Stdio};
