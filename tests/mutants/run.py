@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -88,20 +89,31 @@ def build(binary, copy, env):
 
 
 def failed_test(binary, filters, copy, env):
-    """The name of the first test that fails, or None."""
+    """The name of the first test that fails, or None. The others are not waited for: one that
+    fails may look for a smaller case for long."""
     command = [binary, *filters]
-    try:
-        run = subprocess.run(
-            command, cwd=copy, env=env, capture_output=True, text=True, timeout=TEST_SECONDS
+    told = []
+    with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
+        command, cwd=copy, env=env, stdout=subprocess.PIPE, stderr=errors, text=True
+    ) as run:
+        late = threading.Timer(TEST_SECONDS, run.kill)
+        late.start()
+        for line in run.stdout:
+            told.append(line)
+            if line.startswith("test ") and line.endswith("... FAILED\n"):
+                late.cancel()
+                run.kill()
+                return line.split()[1]
+        code = run.wait()
+        if not late.is_alive():
+            fail(f"{' '.join(filters)} does not end: the mutant is not judged")
+        late.cancel()
+        if code == 0:
+            return None
+        errors.seek(0)
+        fail(
+            f"{' '.join(filters)} ended without a verdict:\n{''.join(told)[-2000:]}{errors.read()[-2000:]}"
         )
-    except subprocess.TimeoutExpired:
-        fail(f"{' '.join(filters)} does not end: the mutant is not judged")
-    if run.returncode == 0:
-        return None
-    for line in run.stdout.splitlines():
-        if line.startswith("test ") and line.endswith("... FAILED"):
-            return line.split()[1]
-    fail(f"{' '.join(filters)} ended without a verdict:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
 
 
 def check_killers(killers, copy, env):

@@ -129,10 +129,11 @@ fn archived(folder: &Path) -> Vec<(String, String)> {
             let sql = batch.column_by_name("sql").unwrap().as_string::<i32>();
             let outcome = batch.column_by_name("outcome").unwrap().as_string::<i32>();
             for row in 0..batch.num_rows() {
-                let sql = sql
-                    .is_valid(row)
-                    .then(|| sql.value(row))
-                    .unwrap_or_default();
+                let sql = if sql.is_valid(row) {
+                    sql.value(row)
+                } else {
+                    ""
+                };
                 all.push((sql.to_owned(), outcome.value(row).to_owned()));
             }
         }

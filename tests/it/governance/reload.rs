@@ -327,7 +327,8 @@ async fn a_changed_password_ends_sessions_and_a_changed_group_is_effective_at_on
 async fn data_that_is_gone_holds_no_revocation_back() {
     use std::{fs, os::unix::fs::symlink};
     let other = "- {name: id, logicalType: integer}";
-    let spoil: [(&str, fn(&std::path::Path)); 4] = [
+    type Spoil = fn(&std::path::Path);
+    let spoil: [(&str, Spoil); 4] = [
         ("a folder is removed", |data| {
             fs::remove_dir_all(data.join("other")).unwrap();
         }),

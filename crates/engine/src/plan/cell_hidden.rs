@@ -90,6 +90,10 @@ impl FlagNames {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only grouping sets and DISTINCT ON are unlike the others"
+)]
 fn replace_calls(plan: LogicalPlan, names: &FlagNames) -> EngineResult<Transformed<LogicalPlan>> {
     let mut asked: BTreeSet<Column> = BTreeSet::new();
     plan.apply_expressions(|expr| {

@@ -1,7 +1,7 @@
 //! Whether one condition on rows implies another.
 //!
 //! Three-valued logic becomes two-valued where it is asked: a predicate is
-//! TRUE or not, FALSE or not ([`formula`]). What it reads become variables
+//! TRUE or not, FALSE or not ([`mod@formula`]). What it reads become variables
 //! ([`variables`]), each of which is in a set of values ([`values`]). That no
 //! row makes all of some conditions hold is shown by narrowing the sets, a
 //! disjunction at a time, until one is empty. It is sound and not complete:
