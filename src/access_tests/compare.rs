@@ -10,7 +10,7 @@ use weft_mesh::{Spanned, TestRow, TestShown};
 
 use super::difference::{Difference, Line, Sign};
 use super::problem::Problem;
-use super::typed::{show, typed};
+use super::typed::{Unnamed, show, typed};
 
 /// What a statement gave.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Found {
     pub(super) batches: Vec<RecordBatch>,
     /// Whether the statement asks for an order.
     pub(super) ordered: bool,
+    /// Whether it is all of a table, whose columns are known.
+    pub(super) of_table: bool,
 }
 
 /// What is wrong with the rows; nothing where all is as expected.
@@ -80,7 +82,7 @@ impl<'a> Projection<'a> {
         let mut cells = Vec::new();
         for (name, position) in self.names.iter().zip(&self.positions) {
             let (field, value) = (found.schema.fields().get(*position)?, row.cell(name)?);
-            match typed(&value.value, field.data_type()) {
+            match typed(&value.value, field.data_type(), Unnamed::IsRefused) {
                 Ok(array) => cells.push(Cell::of(&array, 0).ok()?),
                 Err(reason) => {
                     let value = show(&value.value);
@@ -249,12 +251,9 @@ fn contained(row: &TestRow, found: &Found, problems: &mut Vec<Problem>) {
 }
 
 fn absent(row: &TestRow, found: &Found, problems: &mut Vec<Problem>) {
-    // What is not shown cannot be in a row.
-    if row
-        .cells
-        .iter()
-        .any(|(name, _)| found.schema.index_of(&name.value).is_err())
-    {
+    // What is not shown cannot be in a row. Of a statement it may be misspelt.
+    let is_shown = |name: &str| found.schema.index_of(name).is_ok();
+    if found.of_table && !row.cells.iter().all(|(name, _)| is_shown(&name.value)) {
         return;
     }
     let Some((projection, wanted, rows)) = looked_for(row, found, problems) else {

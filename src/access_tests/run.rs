@@ -62,8 +62,9 @@ pub(crate) async fn run(mesh: OfflineMesh, files: &[AccessTestFile]) -> Result<V
     let live = LiveMesh::still(&mesh, domains.clone(), policy, secret)
         .await
         .map_err(failed)?;
+    let mut unread = BTreeSet::new();
     if !sources.is_empty() {
-        live.list(&sources, LISTING).await;
+        unread = live.list(&sources, LISTING).await;
     }
     let engine = Engine::new(Arc::clone(&live), EngineConfig::default()).map_err(failed)?;
     let at_once = thread::available_parallelism().map_or(1, NonZero::get);
@@ -82,10 +83,12 @@ pub(crate) async fn run(mesh: OfflineMesh, files: &[AccessTestFile]) -> Result<V
             snapshot: live.with_rows(rows).await.map_err(failed)?,
             engine: &engine,
             domains: &domains,
+            mesh: mesh.name.as_str(),
+            unread: &unread,
             now,
         };
         let tests = file.tests.iter();
-        let looks = stream::iter(tests.map(|test| run.result(test, &file.domain)));
+        let looks = stream::iter(tests.map(|test| run.result(test, file)));
         results.extend(looks.buffered(at_once).collect::<Vec<_>>().await);
     }
     Ok(results)
@@ -106,25 +109,36 @@ fn sources(
 ) -> BTreeSet<TableId> {
     let mut sources = BTreeSet::new();
     for file in files {
-        let mut needed = BTreeSet::new();
         for test in &file.tests {
-            let viewer = viewer(test, policy, now);
-            for table in tables_of(&test.subject, domains, mesh) {
-                if let Some(viewer) = &viewer
-                    && let Access::Granted(access) = policy.decide(viewer, &table)
-                {
-                    let asked = access.entitlements();
-                    needed.extend(asked.into_iter().map(|it| it.table.clone()));
-                }
-                needed.insert(table);
-            }
+            sources.extend(read_by(test, file, domains, policy, mesh, now));
         }
-        for fixture in &file.fixtures {
-            needed.remove(&fixture.table.value);
-        }
-        sources.extend(needed);
     }
     sources
+}
+
+/// The same of one test.
+fn read_by(
+    test: &AccessTest,
+    file: &AccessTestFile,
+    domains: &[Arc<Domain>],
+    policy: &PolicySnapshot,
+    mesh: &str,
+    now: DateTime<Utc>,
+) -> BTreeSet<TableId> {
+    let mut needed = BTreeSet::new();
+    let viewer = viewer(test, policy, now);
+    for table in tables_of(&test.subject, domains, mesh) {
+        if let Some(viewer) = &viewer
+            && let Access::Granted(access) = policy.decide(viewer, &table)
+        {
+            needed.extend(access.lookups());
+        }
+        needed.insert(table);
+    }
+    for fixture in &file.fixtures {
+        needed.remove(&fixture.table.value);
+    }
+    needed
 }
 
 /// One file's tests on their rows.
@@ -132,20 +146,41 @@ struct Run<'a> {
     snapshot: Arc<MeshSnapshot>,
     engine: &'a Engine,
     domains: &'a [Arc<Domain>],
+    mesh: &'a str,
+    /// Tables whose sources have no file, or could not be listed.
+    unread: &'a BTreeSet<TableId>,
     now: DateTime<Utc>,
 }
 
 impl Run<'_> {
-    async fn result(&self, test: &AccessTest, domain: &DomainName) -> TestResult {
+    async fn result(&self, test: &AccessTest, file: &AccessTestFile) -> TestResult {
         let started = Instant::now();
-        let problems = Box::pin(self.problems(test)).await;
+        let mut problems = self.without_rows(test, file);
+        problems.extend(Box::pin(self.problems(test)).await);
         TestResult {
-            domain: domain.clone(),
+            domain: file.domain.clone(),
             name: test.name.value.clone(),
             span: test.name.span.clone(),
             took: started.elapsed(),
             problems,
         }
+    }
+
+    /// The tables that a test reads and of which there is nothing to read: whoever may see them
+    /// sees nothing, and that proves nothing.
+    fn without_rows(&self, test: &AccessTest, file: &AccessTestFile) -> Vec<Problem> {
+        if matches!(test.expect, TestExpectation::Denied(_)) {
+            return Vec::new();
+        }
+        let policy = self.snapshot.policy();
+        let read = read_by(test, file, self.domains, policy, self.mesh, self.now);
+        let empty = read.iter().filter(|table| self.unread.contains(table));
+        let problem = |table: &TableId| {
+            Problem::new(format!(
+                "there is no file of `{table}` to read; give it a fixture"
+            ))
+        };
+        empty.map(problem).collect()
     }
 
     async fn problems(&self, test: &AccessTest) -> Vec<Problem> {
@@ -199,14 +234,11 @@ impl Run<'_> {
         for (schema, table) in named {
             let domain = |it: &&Arc<Domain>| Some(it.name.as_str()) == schema.as_deref();
             let domain = self.domains.iter().find(domain);
-            let is_ours = schema
-                .as_deref()
-                .is_none_or(|schema| !["information_schema", "system"].contains(&schema));
-            if is_ours && domain.is_none_or(|domain| domain.table(&table).is_none()) {
+            if domain.is_none_or(|domain| domain.table(&table).is_none()) {
                 let name =
                     schema.map_or_else(|| table.clone(), |schema| format!("{schema}.{table}"));
                 problems.push(Problem::new(format!(
-                    "the mesh has no table `{name}`, so that it is refused proves nothing; write `domain.table`"
+                    "no domain has a table `{name}`, so that it is refused proves nothing; write `domain.table`"
                 )));
             }
         }
@@ -242,6 +274,7 @@ impl Run<'_> {
                         schema,
                         batches,
                         ordered,
+                        of_table: matches!(test.subject, TestSubject::Table { .. }),
                     };
                     problems.extend(compare::rows(expected, &found));
                     let rows = found.batches.iter().map(RecordBatch::num_rows);

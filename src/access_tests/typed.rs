@@ -12,13 +12,26 @@ use weft_mesh::{Fault, Fixture, Spanned, Table, TestValue};
 /// The name of the one column that a value is decoded as.
 const VALUE: &str = "value";
 
+/// What a field of a struct is that a value does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unnamed {
+    /// NULL, in rows that stand in for a source's.
+    IsNull,
+    /// A mistake, in values to compare with: NULL would be like no other value.
+    IsRefused,
+}
+
 /// One value of `data_type`. Nothing is rounded or cut to fit.
 ///
 /// # Errors
 /// Why it is none, in words that follow the value.
-pub(crate) fn typed(value: &TestValue, data_type: &DataType) -> Result<ArrayRef, String> {
+pub(crate) fn typed(
+    value: &TestValue,
+    data_type: &DataType,
+    unnamed: Unnamed,
+) -> Result<ArrayRef, String> {
     let mut json = format!("{{\"{VALUE}\":");
-    write_json(value, data_type, &mut json)?;
+    write_json(value, data_type, unnamed, &mut json)?;
     json.push('}');
     let schema = Arc::new(Schema::new(vec![Field::new(
         VALUE,
@@ -53,7 +66,7 @@ pub(crate) fn batch(fixture: &Fixture, table: &Table) -> Result<RecordBatch, Vec
         for row in &fixture.rows {
             let cell = row.cell(&column.name);
             let value = cell.map_or(&TestValue::Null, |cell| &cell.value);
-            match typed(value, &column.data_type) {
+            match typed(value, &column.data_type, Unnamed::IsNull) {
                 Ok(cell) => cells.push(cell),
                 Err(reason) => {
                     let place = cell.map_or(&row.span, |cell| &cell.span);
@@ -93,8 +106,8 @@ pub(crate) fn check_shown(
     name: &str,
     data_type: &DataType,
 ) -> Option<Fault> {
-    let reason = typed(&value.value, data_type).err()?;
-    typed(&value.value, &DataType::Utf8).err()?;
+    let reason = typed(&value.value, data_type, Unnamed::IsRefused).err()?;
+    typed(&value.value, &DataType::Utf8, Unnamed::IsRefused).err()?;
     let message = format!("{} as a value of `{name}` {reason}", show(&value.value));
     Some(Fault::error(value.span.clone(), "wrong-value", message))
 }
@@ -132,7 +145,12 @@ fn hint(data_type: &DataType) -> &'static str {
 }
 
 /// Scalars go as strings, in full: as JSON's numbers they would lose digits.
-fn write_json(value: &TestValue, data_type: &DataType, out: &mut String) -> Result<(), String> {
+fn write_json(
+    value: &TestValue,
+    data_type: &DataType,
+    unnamed: Unnamed,
+    out: &mut String,
+) -> Result<(), String> {
     let unfit = || does_not_fit(data_type);
     match (value, data_type) {
         (TestValue::Null, _) => out.push_str("null"),
@@ -143,6 +161,14 @@ fn write_json(value: &TestValue, data_type: &DataType, out: &mut String) -> Resu
         (TestValue::Scalar(text), scalar) if !scalar.is_nested() => {
             if fraction(text) > digits(scalar).unwrap_or(usize::MAX) {
                 return Err(format!("has more digits than its type, {scalar}"));
+            }
+            // What would be cut off or rounded.
+            let has_time = matches!(scalar, DataType::Date32) && text.len() > "2026-01-31".len();
+            let has_exponent =
+                matches!(scalar, DataType::Decimal128(..) | DataType::Decimal256(..))
+                    && text.contains(['e', 'E']);
+            if has_time || has_exponent {
+                return Err(unfit());
             }
             write_text(text, out);
         }
@@ -155,19 +181,28 @@ fn write_json(value: &TestValue, data_type: &DataType, out: &mut String) -> Resu
                 if at > 0 {
                     out.push(',');
                 }
-                write_json(value, item.data_type(), out)?;
+                write_json(value, item.data_type(), unnamed, out)?;
             }
             out.push(']');
         }
         (TestValue::Mapping(entries), DataType::Struct(fields)) => {
-            write_entries(entries, |name| field_type(fields, name), out)?;
+            let is_named = |field: &&Arc<Field>| entries.iter().any(|(it, _)| it == field.name());
+            if unnamed == Unnamed::IsRefused
+                && let Some(left_out) = fields.iter().find(|field| !is_named(field))
+            {
+                return Err(format!(
+                    "does not name its field `{}`: name all of them",
+                    left_out.name()
+                ));
+            }
+            write_entries(entries, |name| field_type(fields, name), unnamed, out)?;
         }
         (TestValue::Mapping(entries), DataType::Map(both, _)) => {
             let DataType::Struct(fields) = both.data_type() else {
                 return Err(unfit());
             };
             let value = fields.get(1).map(|field| field.data_type());
-            write_entries(entries, |_| value.cloned(), out)?;
+            write_entries(entries, |_| value.cloned(), unnamed, out)?;
         }
         (TestValue::Scalar(_) | TestValue::List(_) | TestValue::Mapping(_), _) => {
             return Err(unfit());
@@ -179,6 +214,7 @@ fn write_json(value: &TestValue, data_type: &DataType, out: &mut String) -> Resu
 fn write_entries(
     entries: &[(String, TestValue)],
     type_of: impl Fn(&str) -> Option<DataType>,
+    unnamed: Unnamed,
     out: &mut String,
 ) -> Result<(), String> {
     out.push('{');
@@ -189,7 +225,7 @@ fn write_entries(
         let data_type = type_of(name).ok_or_else(|| format!("has a field `{name}` too many"))?;
         write_text(name, out);
         out.push(':');
-        write_json(value, &data_type, out)?;
+        write_json(value, &data_type, unnamed, out)?;
     }
     out.push('}');
     Ok(())
@@ -275,13 +311,15 @@ mod tests {
             ("yes", DataType::Boolean, false),
             ("2026-01-31", DataType::Date32, true),
             ("2026-02-31", DataType::Date32, false),
+            ("2026-01-31T23:59:59Z", DataType::Date32, false),
+            ("125e-3", DataType::Decimal128(12, 2), false),
             ("2026-01-31T12:00:00Z", utc.clone(), true),
             ("2026-01-31T12:00:00.1234567Z", utc.clone(), false),
             ("31.1.2026", utc, false),
             ("cafe", DataType::Binary, true),
         ] {
             assert_eq!(
-                typed(&scalar(text), &data_type).is_ok(),
+                typed(&scalar(text), &data_type, Unnamed::IsRefused).is_ok(),
                 fits,
                 "{text} {data_type}"
             );
@@ -292,9 +330,19 @@ mod tests {
     fn nested_values_are_typed_inside() {
         let list = DataType::List(Arc::new(Field::new("item", DataType::Int64, true)));
         let numbers = TestValue::List(vec![scalar("1"), TestValue::Null]);
-        assert_eq!(typed(&numbers, &list).map(|it| it.len()), Ok(1));
-        assert!(typed(&TestValue::List(vec![scalar("x")]), &list).is_err());
-        assert!(typed(&scalar("1"), &list).is_err());
+        assert_eq!(
+            typed(&numbers, &list, Unnamed::IsRefused).map(|it| it.len()),
+            Ok(1)
+        );
+        assert!(
+            typed(
+                &TestValue::List(vec![scalar("x")]),
+                &list,
+                Unnamed::IsRefused
+            )
+            .is_err()
+        );
+        assert!(typed(&scalar("1"), &list, Unnamed::IsRefused).is_err());
         let fields = vec![
             Field::new("city", DataType::Utf8, true),
             Field::new("since", DataType::Date32, true),
@@ -302,10 +350,19 @@ mod tests {
         let object = DataType::Struct(fields.into());
         let of =
             |name: &str, value: &str| TestValue::Mapping(vec![(name.to_owned(), scalar(value))]);
-        assert!(typed(&of("since", "2026-01-31"), &object).is_ok());
-        assert!(typed(&of("since", "soon"), &object).is_err());
+        assert!(typed(&of("since", "2026-01-31"), &object, Unnamed::IsNull).is_ok());
+        // As an expectation it would be like no value that has a city.
         assert_eq!(
-            typed(&of("street", "x"), &object).err().as_deref(),
+            typed(&of("since", "2026-01-31"), &object, Unnamed::IsRefused)
+                .err()
+                .as_deref(),
+            Some("does not name its field `city`: name all of them")
+        );
+        assert!(typed(&of("since", "soon"), &object, Unnamed::IsNull).is_err());
+        assert_eq!(
+            typed(&of("street", "x"), &object, Unnamed::IsNull)
+                .err()
+                .as_deref(),
             Some("has a field `street` too many")
         );
     }

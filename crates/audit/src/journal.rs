@@ -71,7 +71,15 @@ impl JournalFile for Held {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync_data()?;
+        // On disk, and nowhere that anybody finds it.
+        if self.0.metadata()?.nlink() == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the journal was removed while it was written; start weft again",
+            ));
+        }
+        Ok(())
     }
 }
 

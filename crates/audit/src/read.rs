@@ -1,6 +1,7 @@
 //! The trail as it is at one moment: finished files, and what is in journals still.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::io;
 use std::sync::atomic::Ordering;
 
@@ -107,14 +108,16 @@ async fn read_file(
     archive: Archive,
     file: Finished,
 ) -> Result<impl Iterator<Item = Result<Vec<AuditRecord>>> + Send> {
-    let bytes = archive.get(&file.name).await.map_err(Error::read)?;
+    let name = file.name.archive();
+    let unreadable = move |error: &dyn fmt::Display| Error::Read(format!("`{name}`: {error}"));
+    let bytes = archive.get(&file.name).await;
+    let bytes = bytes.map_err(|error| unreadable(&error))?;
     let batches = bytes.map(archive::batches).transpose();
-    let batches =
-        batches.map_err(|error| Error::Read(format!("`{}`: {error}", file.name.archive())))?;
+    let batches = batches.map_err(|error| unreadable(&error))?;
     let batches = batches.into_iter().flatten();
-    Ok(batches.map(|batch| {
-        let batch = batch.map_err(Error::read)?;
-        from_batch(&batch).map_err(Error::read)
+    Ok(batches.map(move |batch| {
+        let batch = batch.map_err(|error| unreadable(&error))?;
+        from_batch(&batch).map_err(|error| unreadable(&error))
     }))
 }
 

@@ -38,10 +38,12 @@ impl Sight {
         let me = Some(self.principal.as_str());
         let is_own = record.principal.as_deref() == me || record.acting.as_deref() == me;
         if is_own && record.kind != Kind::Trail {
-            // When files change is for those to know who may see all of them.
+            // When files change is for those to know who may see all of them, and what
+            // guardrails take may be of columns that do not exist for who did it.
             for table in &mut record.tables {
                 if !self.domains.contains(&table.domain) {
                     table.snapshot = None;
+                    table.guardrails = Vec::new();
                 }
             }
             return Some(record);
@@ -99,6 +101,12 @@ mod tests {
             assert_eq!(record.tables.len(), 2);
             assert!(record.sql.is_some() && record.error.is_some());
             assert!(record.tables.iter().all(|table| table.snapshot.is_none()));
+            assert!(
+                record
+                    .tables
+                    .iter()
+                    .all(|table| table.guardrails.is_empty())
+            );
         }
         for principal in ["user:bi", "service:ana", "user:an", "user:aud"] {
             assert!(seen(&sight(principal, false, &[])).is_none(), "{principal}");

@@ -68,6 +68,8 @@ pub(crate) struct Writer<D> {
     closed: Sender<Arc<Journal>>,
     journal: Arc<Journal>,
     length: u64,
+    /// Of which so much was carried over from the journal before.
+    carried: u64,
     sequence: u64,
     begun: Instant,
     /// When to try again to rotate.
@@ -112,6 +114,7 @@ impl<D: Disk> Writer<D> {
             closed,
             journal,
             length: 0,
+            carried: 0,
             sequence: 1,
             begun: Instant::now(),
             rotate_not_before: Instant::now(),
@@ -184,7 +187,7 @@ impl<D: Disk> Writer<D> {
             return std::ops::ControlFlow::Break(());
         }
         let is_old = self.begun.elapsed() >= self.settings.rotate_every;
-        let is_due = is_old || self.length >= self.settings.rotate_size;
+        let is_due = is_old || self.length - self.carried >= self.settings.rotate_size;
         let may = Instant::now() >= self.rotate_not_before && self.length > 0;
         if (rotate || (is_due && may)) && self.failure.is_none() {
             self.rotate();
@@ -404,6 +407,7 @@ impl<D: Disk> Writer<D> {
             return Err(error);
         }
         self.length = carried.len() as u64;
+        self.carried = self.length;
         journal.length.store(self.length, Ordering::Release);
         {
             let mut journals = self.shared.journals();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::{
+    catalog::TableProvider as _,
     common::{TableReference, tree_node::TreeNodeRecursion},
     datasource::source_as_provider,
     logical_expr::LogicalPlan,
@@ -71,11 +72,16 @@ fn each_table(
             && let Ok(provider) = source_as_provider(&scan.source)
             && let Some(table) = provider.downcast_ref::<GovernedTable>()
         {
+            let schema = table.schema();
+            // A flag of `cell_hidden` reads its column.
+            let source =
+                |name: &str| Some(table.source_column(schema.index_of(name).ok()?)?.to_owned());
             let projected = scan.projected_schema.fields().iter();
             let mut columns: BTreeSet<String> =
-                projected.map(|field| field.name().clone()).collect();
+                projected.filter_map(|field| source(field.name())).collect();
             for filter in &scan.filters {
-                columns.extend(filter.column_refs().into_iter().map(|it| it.name.clone()));
+                let read = filter.column_refs();
+                columns.extend(read.into_iter().filter_map(|it| source(&it.name)));
             }
             see(table, columns);
         }

@@ -26,7 +26,7 @@ use crate::{
     engine::Shared,
     error::{Error, Result, classify, with_references},
     execute::RunningQuery,
-    footprint::{self, Footprint, TableRead},
+    footprint::{self, Footprint, NamedTable, TableRead},
     functions::Caps,
     session::{GovernedSession, described},
     sql::{self, ExplainAccess},
@@ -93,6 +93,11 @@ impl PlannedQuery {
     /// parameters are bound.
     pub fn tables(&self) -> &BTreeMap<TableId, TableRead> {
         &self.tables
+    }
+
+    /// The tables that the statement names, whether they are read or not.
+    pub fn named_tables(&self) -> &[NamedTable] {
+        self.session.named_tables()
     }
 
     /// Which columns of data products the columns of the result come from.

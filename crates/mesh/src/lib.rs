@@ -43,7 +43,7 @@ pub use fault::{Fault, Severity, Span, Spanned};
 pub use grant::{ColumnSelection, GrantManifest, GrantTarget, Grantee};
 pub use guardrail::{GuardrailEffect, GuardrailManifest, GuardrailTarget, TablePattern};
 pub use identity::{Identity, IdentityCredential, IdentityUser, Mesh, PasswordSource};
-pub use load::{AccessTestsLoad, DomainLoad, LoadReport, load, load_access_tests};
+pub use load::{AccessTestsLoad, DomainLoad, LoadReport, fingerprint, load, load_access_tests};
 pub use location::Location;
 pub use name::{DomainName, MeshName, Purpose, StorageName, TableId, TableName};
 pub use secret::{Secret, SecretRef};

@@ -169,19 +169,19 @@ pub enum DenialReason {
 impl TableAccess {
     /// The tables that the policy looks membership up in.
     pub fn lookups(&self) -> BTreeSet<TableId> {
-        let cells = self
-            .columns
-            .iter()
-            .flat_map(|column| match &column.exposure {
-                Exposure::Clear => &[],
-                Exposure::Cells(rules) => rules.as_slice(),
-            });
-        let conditions = cells.filter_map(|rule| rule.when.as_ref());
         let mut tables = BTreeSet::new();
-        for condition in self.rows.iter().chain(conditions) {
-            condition.for_each_entitlement(&mut |_, entitlement| {
-                tables.insert(entitlement.table.clone());
-            });
+        let mut note = |_: &_, entitlement: &Entitlement| {
+            tables.insert(entitlement.table.clone());
+        };
+        if let Some(rows) = &self.rows {
+            rows.for_each_entitlement(&mut note);
+        }
+        for column in &self.columns {
+            if let Exposure::Cells(rules) = &column.exposure {
+                for when in rules.iter().filter_map(|rule| rule.when.as_ref()) {
+                    when.for_each_entitlement(&mut note);
+                }
+            }
         }
         tables
     }
@@ -203,26 +203,6 @@ impl TableAccess {
         out.optional(self.rows.as_ref(), |out, rows| rows.encode(out));
         out.list(&self.columns, |out, column| column.encode(out));
         Sha256::digest(out.as_bytes()).into()
-    }
-}
-
-impl TableAccess {
-    /// Every lookup of an entitlement that decides which rows or cells are
-    /// visible.
-    pub fn entitlements(&self) -> Vec<&Entitlement> {
-        let mut found = Vec::new();
-        let mut note = |_: &_, entitlement| found.push(entitlement);
-        if let Some(rows) = &self.rows {
-            rows.for_each_entitlement(&mut note);
-        }
-        for column in &self.columns {
-            if let Exposure::Cells(rules) = &column.exposure {
-                for when in rules.iter().filter_map(|rule| rule.when.as_ref()) {
-                    when.for_each_entitlement(&mut note);
-                }
-            }
-        }
-        found
     }
 }
 

@@ -11,8 +11,9 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 use weft_audit::{AuditRecord, Entry, Kind, Outcome, TableUse, Trail, Unwritable};
-use weft_engine::{GovernedSession, PlannedQuery};
-use weft_policy::Owner;
+use weft_engine::{GovernedSession, NamedTable, PlannedQuery};
+use weft_mesh::Grantee;
+use weft_policy::{Owner, PolicySnapshot, PrincipalId};
 
 use crate::authenticate::Credentials;
 use crate::call::Call;
@@ -116,6 +117,15 @@ impl Audit {
             snapshot: read.listing.map(|listing| format!("{listing:016x}")),
         });
         record.tables = tables.collect();
+        // What it names and does not read, such as a CTE that nothing uses: its text tells of
+        // that as well.
+        for named in planned.named_tables() {
+            let name = named.table.split('@').next().unwrap_or_default();
+            let is_read = |it: &TableUse| it.domain == named.schema && it.table == name;
+            if !named.schema.is_empty() && !record.tables.iter().any(is_read) {
+                record.tables.push(named_only(named));
+            }
+        }
         let edges = planned.lineage().edges();
         record.set_lineage(edges.map(|(output, part, source)| {
             let output = output.map(|(_, name)| name);
@@ -141,22 +151,31 @@ impl Asked {
     }
 
     /// Nobody was let in.
-    pub(crate) fn not_let_in(&mut self, credentials: Option<&Credentials>) {
+    pub(crate) fn not_let_in(
+        &mut self,
+        credentials: Option<&Credentials>,
+        policy: &PolicySnapshot,
+    ) {
         self.record.kind = Kind::Login;
         self.record.claimed = match credentials {
-            Some(Credentials::Basic { user, .. }) => Some(shortened(user, CLAIM_LIMIT)),
+            Some(Credentials::Basic { user, .. }) => Some(known(user, policy)),
             Some(Credentials::Bearer(_)) | None => None,
         };
     }
 
     /// A principal was not let in as somebody else.
-    pub(crate) fn not_acting_for(&mut self, service: &str, headers: &MetadataMap) {
+    pub(crate) fn not_acting_for(
+        &mut self,
+        service: &str,
+        headers: &MetadataMap,
+        policy: &PolicySnapshot,
+    ) {
         self.record.kind = Kind::Login;
         self.record.acting = Some(service.to_owned());
         let claimed = headers.get(crate::authenticate::ON_BEHALF_OF);
         self.record.claimed = claimed
             .and_then(|claimed| claimed.to_str().ok())
-            .map(|claimed| shortened(claimed, CLAIM_LIMIT));
+            .map(|claimed| known(claimed, policy));
     }
 
     pub(crate) fn kind(&mut self, kind: Kind) {
@@ -194,12 +213,33 @@ impl Asked {
 
     /// The tables that a refused statement names.
     pub(crate) fn names(&mut self, session: &GovernedSession) {
-        let named = session.named_tables().iter().map(|named| TableUse {
-            domain: named.schema.clone(),
-            table: named.table.clone(),
-            ..TableUse::default()
-        });
-        self.record.tables = named.collect();
+        self.record.tables = session.named_tables().iter().map(named_only).collect();
+    }
+}
+
+fn named_only(named: &NamedTable) -> TableUse {
+    TableUse {
+        domain: named.schema.clone(),
+        table: named.table.clone(),
+        ..TableUse::default()
+    }
+}
+
+/// A name that somebody of the mesh has: anything else that was sent in its place may be a
+/// password or a token.
+fn known(name: &str, policy: &PolicySnapshot) -> String {
+    let known = policy.authenticator();
+    let principals = match Grantee::parse(name) {
+        Ok(Grantee::User(name)) => vec![PrincipalId::user(&name)],
+        Ok(Grantee::Service(name)) => vec![PrincipalId::service(&name)],
+        Ok(Grantee::Group(_) | Grantee::Everyone) | Err(_) => {
+            vec![PrincipalId::user(name), PrincipalId::service(name)]
+        }
+    };
+    if principals.iter().any(|it| known.principal(it).is_some()) {
+        name.to_owned()
+    } else {
+        "unknown".to_owned()
     }
 }
 

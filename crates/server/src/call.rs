@@ -57,7 +57,7 @@ impl FlightSql {
             let authenticated = self.gate.authenticate(headers, &snapshot).await;
             let authenticated = authenticated.inspect_err(|_| {
                 let credentials = Credentials::of_headers(headers).ok().flatten();
-                asked.not_let_in(credentials.as_ref());
+                asked.not_let_in(credentials.as_ref(), snapshot.policy());
             })?;
             // Hashing takes its time, and manifests change.
             if snapshot.is_governed_as(&self.engine.snapshot()) {
@@ -66,7 +66,7 @@ impl FlightSql {
         };
         let presented = authenticated.principal.id().to_string();
         let caller = authenticate::caller(authenticated.principal, headers, &snapshot)
-            .inspect_err(|_| asked.not_acting_for(&presented, headers))?;
+            .inspect_err(|_| asked.not_acting_for(&presented, headers, snapshot.policy()))?;
         let owner = caller.owner();
         asked.owned_by(&owner);
         let stored = self.sessions.options(authenticated.session, &owner);

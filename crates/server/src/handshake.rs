@@ -57,12 +57,13 @@ impl FlightSql {
         };
         let snapshot = self.engine.snapshot();
         let caller = self.gate.verify(&credentials, &headers, &snapshot).await;
-        let caller = caller.inspect_err(|_| asked.not_let_in(Some(&credentials)))?;
+        let caller =
+            caller.inspect_err(|_| asked.not_let_in(Some(&credentials), snapshot.policy()))?;
         // Said now rather than with the first query. The session is the service's
         // own all the same: every call says for whom it is.
         let id = caller.principal.id();
         let owner = authenticate::caller(Arc::clone(&caller.principal), &headers, &snapshot)
-            .inspect_err(|_| asked.not_acting_for(&id.to_string(), &headers))?
+            .inspect_err(|_| asked.not_acting_for(&id.to_string(), &headers, snapshot.policy()))?
             .owner();
         asked.owned_by(&owner);
         let session = caller.session.unwrap_or_else(SessionId::new);

@@ -15,7 +15,8 @@ pub(crate) fn text(outcome: &Outcome) -> String {
             "FAIL"
         };
         let domain = result.domain.as_str();
-        let _ = writeln!(text, "{sign}  {domain:<widest$}  {}", result.name);
+        let name = result.name.replace(char::is_control, " ");
+        let _ = writeln!(text, "{sign}  {domain:<widest$}  {name}");
         if result.problems.is_empty() {
             continue;
         }

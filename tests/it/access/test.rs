@@ -324,12 +324,12 @@ fn refusals() {
     }
     assert_eq!(sql("SET a = 1", "{denied: settings are}").code, 0);
     // Of what is not there at all nothing is proved.
-    for name in ["sales.oders", "orders", "sale.orders"] {
+    for name in ["sales.oders", "orders", "sale.orders", "system.audit"] {
         let vacuous = sql(&format!("SELECT * FROM {name}"), "{denied: true}");
         assert_eq!(vacuous.code, 1);
         assert!(
             vacuous.out.contains(&format!(
-                "the mesh has no table `{name}`, so that it is refused proves nothing"
+                "no domain has a table `{name}`, so that it is refused proves nothing"
             )),
             "{}",
             vacuous.out

@@ -194,3 +194,17 @@ async fn serving_on_is_a_choice() {
     }
     panic!("nothing says that the trail could not be written");
 }
+
+/// What nobody finds again is not on record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_that_is_removed_refuses_statements() {
+    let mesh = mesh_of("audit: {url: ./audit/}", 10);
+    let server = TestServer::start(&mesh).await;
+    let ana = server.client("ana", "pw-of-ana").await;
+    ana.query("SELECT 0").await.unwrap();
+    fs::remove_dir_all(mesh.path("audit")).unwrap();
+    for number in 1..5 {
+        let status = ana.fails(&format!("SELECT {number}")).await;
+        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    }
+}

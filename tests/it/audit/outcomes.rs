@@ -239,8 +239,9 @@ async fn whoever_is_not_let_in_is_recorded_as_whom_they_said_to_be() {
             None,
         ),
         (
+            // Who may be a token that stands in the wrong place.
             TestClient::basic(channel.clone(), "nobody", "hunter2"),
-            Some("nobody"),
+            Some("unknown"),
             None,
         ),
         (TestClient::bearer(channel.clone(), "hunter2"), None, None),

@@ -120,4 +120,11 @@ async fn everybody_sees_what_is_theirs_to_see() {
         ana.rows(lineage).await,
         [r#"[{"output":"id","part":"direct","table":"sales.orders","column":"id"}]"#]
     );
+
+    // A statement tells of what it names and does not read as well.
+    let unused =
+        "WITH o AS (SELECT * FROM sales.orders WHERE region = 'told') SELECT id FROM notes.notes";
+    ana.query(unused).await.unwrap();
+    let told = as_user("nel", "SELECT coalesce(sql, 'withheld') FROM system.audit WHERE principal = 'user:ana' ORDER BY started_at DESC LIMIT 1").await;
+    assert_eq!(told, ["withheld"]);
 }

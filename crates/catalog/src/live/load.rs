@@ -1,8 +1,6 @@
 //! From manifests to a snapshot, keeping of the last one what is still true.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
-use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,7 +38,7 @@ pub(super) struct Known {
 impl Known {
     /// Whether the manifests are not what they were when they were loaded.
     pub(super) fn is_outdated(&self) -> bool {
-        self.fingerprint != Some(fingerprint_of(&self.files))
+        self.fingerprint != Some(weft_mesh::fingerprint(&self.files))
     }
 
     /// Whether a load without any change of manifests may end better: a fault
@@ -240,9 +238,9 @@ impl Loaded {
     ) -> Self {
         let mut attempt = 0;
         let (report, fingerprint) = loop {
-            let before = fingerprint_of(&files);
+            let before = weft_mesh::fingerprint(&files);
             let report = weft_mesh::load(manifest);
-            let after = fingerprint_of(&report.files);
+            let after = weft_mesh::fingerprint(&report.files);
             attempt += 1;
             if before == after {
                 break (report, Some(after));
@@ -275,17 +273,6 @@ impl Loaded {
             fingerprint,
         }
     }
-}
-
-/// Of the contents of manifests. Folders are searched for manifests, and these
-/// are in the list themselves.
-fn fingerprint_of(files: &[PathBuf]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for file in files.iter().filter(|file| !file.is_dir()) {
-        file.hash(&mut hasher);
-        std::fs::read(file).ok().hash(&mut hasher);
-    }
-    hasher.finish()
 }
 
 /// A generated secret lasts as long as the process.

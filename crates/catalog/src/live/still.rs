@@ -71,8 +71,9 @@ impl LiveMesh {
     }
 
     /// Lists the files of these tables, and of no others, for as long as
-    /// `at_most` allows. What cannot be listed cannot be read.
-    pub async fn list(&self, tables: &BTreeSet<TableId>, at_most: Duration) {
+    /// `at_most` allows. Returns those of which there is nothing to read: no
+    /// file, or no listing.
+    pub async fn list(&self, tables: &BTreeSet<TableId>, at_most: Duration) -> BTreeSet<TableId> {
         let snapshot = self.snapshot();
         let wanted = snapshot
             .products()
@@ -86,6 +87,13 @@ impl LiveMesh {
             });
             Some(now.with_products(products.collect()))
         });
+        let products = self.snapshot();
+        let products = products.products().iter();
+        let nothing = products.filter(|product| {
+            let files = product.data().map(|data| data.files().len());
+            tables.contains(product.id()) && files.unwrap_or(0) == 0
+        });
+        nothing.map(|product| product.id().clone()).collect()
     }
 
     /// The mesh as it is now, with these rows as all that some tables hold. A

@@ -181,33 +181,26 @@ fn measured(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.checked_mul(*factor).filter(|product| *product > 0)
 }
 
-/// A domain whose storage holds the trail could serve it as a data product, past all that
-/// governs who reads it.
-pub(crate) fn refuse_shared_places<'a>(
-    draft: &AuditDraft,
-    domains: impl Iterator<Item = &'a Domain>,
-) -> Vec<Fault> {
+/// The faults of a domain whose storage holds the trail: it could serve it as a
+/// data product, past all that governs who reads it. They are the domain's, so
+/// that none can keep the mesh from being served.
+pub(crate) fn refuse_shared_places(draft: &AuditDraft, domain: &Domain) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for domain in domains {
-        for storage in &domain.storages {
-            let url = overlap(&draft.manifest.url, &storage.url).then_some(("url", &draft.url));
-            let spool = StorageUrl::Local {
-                root: draft.manifest.spool.clone(),
-            };
-            let spool = overlap(&spool, &storage.url).then_some(("spool", &draft.spool));
-            if let Some((key, span)) = url.or(spool) {
-                faults.push(
-                    Fault::error(
-                        span.clone(),
-                        "audit-in-storage",
-                        format!(
-                            "`{key}` of the audit trail and storage `{}` of domain `{}` lie in one another",
-                            storage.name, domain.name
-                        ),
-                    )
+    for storage in &domain.storages {
+        let url = overlap(&draft.manifest.url, &storage.url).then_some(("url", &draft.url));
+        let spool = StorageUrl::Local {
+            root: draft.manifest.spool.clone(),
+        };
+        let spool = overlap(&spool, &storage.url).then_some(("spool", &draft.spool));
+        if let Some((key, span)) = url.or(spool) {
+            let message = format!(
+                "storage `{}` of domain `{}` and `{key}` of the audit trail lie in one another",
+                storage.name, domain.name
+            );
+            faults.push(
+                Fault::error(span.clone(), "audit-in-storage", message)
                     .with_help("keep the trail where no domain can serve it as a data product"),
-                );
-            }
+            );
         }
     }
     faults

@@ -1,8 +1,10 @@
 //! Files of the mesh: read within limits, found by glob, never outside their folder.
 
 use std::collections::BTreeSet;
+use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{Hash as _, Hasher as _};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -53,20 +55,7 @@ impl Files {
     /// Reads a manifest, or says why not.
     pub(crate) fn read(&mut self, path: &Path) -> Result<String, Unreadable> {
         self.0.insert(path.to_owned());
-        // Before it is opened: opening a pipe waits for its writer.
-        let metadata = fs::metadata(path).map_err(|error| Unreadable::io(&error))?;
-        if !metadata.is_file() {
-            return Err(Unreadable::new("unreadable-file", "is not a file"));
-        }
-        let file = fs::File::open(path).map_err(|error| Unreadable::io(&error))?;
-        let mut bytes = Vec::new();
-        file.take(MAX_MANIFEST_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Unreadable::io(&error))?;
-        if bytes.len() as u64 > MAX_MANIFEST_BYTES {
-            return Err(Unreadable::new("file-too-large", "is larger than 8 MiB"));
-        }
-        String::from_utf8(bytes)
+        String::from_utf8(bytes_of(path)?)
             .map_err(|_| Unreadable::new("unreadable-file", "is not UTF-8 text"))
     }
 
@@ -173,6 +162,35 @@ pub(crate) fn settled(path: &Path) -> PathBuf {
             _ => return path.to_owned(),
         }
     }
+}
+
+/// The content of a regular file that is not too large for a manifest.
+fn bytes_of(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    // Before it is opened: opening a pipe waits for its writer.
+    let metadata = fs::metadata(path).map_err(|error| Unreadable::io(&error))?;
+    if !metadata.is_file() {
+        return Err(Unreadable::new("unreadable-file", "is not a file"));
+    }
+    let file = fs::File::open(path).map_err(|error| Unreadable::io(&error))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_MANIFEST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Unreadable::io(&error))?;
+    if bytes.len() as u64 > MAX_MANIFEST_BYTES {
+        return Err(Unreadable::new("file-too-large", "is larger than 8 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// A number that is equal for equal contents of these files. What is no
+/// manifest, such as a pipe or a device, counts as if it were not there.
+pub fn fingerprint(files: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files.iter().filter(|file| !file.is_dir()) {
+        file.hash(&mut hasher);
+        bytes_of(file).ok().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Whether `folder/relative` exists and, symlinks followed, lies in `folder`.

@@ -23,6 +23,7 @@ pub use self::access_tests::{AccessTestsLoad, load_access_tests};
 use self::audit::refuse_shared_places;
 use self::domain::{DomainDraft, cannot_read, read_domain};
 use self::files::Files;
+pub use self::files::fingerprint;
 use self::guardrails::read_guardrails;
 use self::mesh::{MeshDraft, read_mesh};
 use crate::domain::Domain;
@@ -131,8 +132,11 @@ pub fn load(mesh_yaml: &Path) -> LoadReport {
     }
     refuse_equal_names(&mut drafts);
     if let Some(audit) = &draft.audit {
-        let domains = drafts.iter().filter_map(|(_, draft)| draft.domain.as_ref());
-        mesh_faults.extend(refuse_shared_places(audit, domains));
+        for (_, draft) in &mut drafts {
+            let shared = draft.domain.as_ref();
+            let shared = shared.map(|domain| refuse_shared_places(audit, domain));
+            draft.faults.extend(shared.unwrap_or_default());
+        }
     }
 
     for (_, draft) in &mut drafts {

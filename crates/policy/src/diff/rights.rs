@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_mesh::{IdentityCredential, PasswordSource, SecretRef, TableId};
+use weft_mesh::{IdentityCredential, PasswordSource, SecretRef, TableId, WhenUnwritable};
 
 use super::{
     MeshState,
@@ -40,6 +40,7 @@ pub(super) fn changes(
 ) -> Vec<RightChange> {
     let mut told = Told::default();
     mesh(&mut told, old, new);
+    demands(&mut told, old, new);
     entitlements(&mut told, old, new);
     impersonation(&mut told, old, new);
     let mut combinations = Combinations::new(old.policy, new.policy, grounds);
@@ -70,6 +71,40 @@ fn mesh(told: &mut Told, old: &MeshState<'_>, new: &MeshState<'_>) {
     let secret = |state: &MeshState<'_>| state.mesh.secret.as_ref().map(|it| place(it, state));
     if secret(old) != secret(new) {
         note("`hash` and `token` masks have another key: their values change".to_owned());
+    }
+}
+
+/// What the trail of what everybody does is, and what the mesh asks of its domains.
+fn demands(told: &mut Told, old: &MeshState<'_>, new: &MeshState<'_>) {
+    let mut note = |what: &str| {
+        told.add(RightKind::Mesh, Direction::NEITHER, what.to_owned(), None);
+    };
+    match (&old.mesh.audit, &new.mesh.audit) {
+        (None, Some(_)) => note("an audit trail is kept"),
+        (Some(_), None) => note("no audit trail is kept any longer"),
+        (Some(before), Some(after)) => {
+            if before.when_unwritable != after.when_unwritable {
+                note(match after.when_unwritable {
+                    WhenUnwritable::Serve => {
+                        "statements run even where the audit trail cannot be written"
+                    }
+                    WhenUnwritable::Refuse => {
+                        "statements are refused where the audit trail cannot be written"
+                    }
+                });
+            }
+            if before.retention != after.retention {
+                note("the audit trail is kept for another time");
+            }
+        }
+        (None, None) => {}
+    }
+    let asked = |state: &MeshState<'_>| -> BTreeSet<String> {
+        let asked = state.mesh.require.access_tests.iter();
+        asked.map(|it| it.value.clone()).collect()
+    };
+    if asked(old) != asked(new) {
+        note("the mesh asks for other tests of access");
     }
 }
 

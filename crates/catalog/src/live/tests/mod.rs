@@ -385,6 +385,22 @@ async fn a_table_with_a_link_out_of_its_storage_is_unavailable() {
     assert_eq!(files(&live, "crm", "customers"), 1);
 }
 
+/// It would wait for a writer for ever, and every revocation with it.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_among_the_manifests_holds_nothing_up() {
+    let mesh = Mesh::new();
+    let live = mesh.open().await;
+    let pipe = mesh.path("sales/pipe.odcs.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    mesh.write("mesh.yaml", &mesh_yaml("acme2"));
+    let reloaded = tokio::time::timeout(Duration::from_secs(20), live.reload());
+    let report = reloaded.await.expect("it reads no pipe");
+    assert!(report.applied, "{report:?}");
+    assert_eq!(live.snapshot().mesh_name(), "acme2");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_background_manifests_and_data_are_followed() {
     let mesh = Mesh::new();
