@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use weft_engine::named_tables;
 use weft_mesh::{
-    AccessTest, AccessTestFile, AccessTestsLoad, Domain, Fault, LoadReport, Mesh, Table, TableId,
-    TestExpectation, TestSubject, load_access_tests,
+    AccessTest, AccessTestFile, AccessTestsLoad, Domain, Fault, Grantee, GuardrailEffect,
+    LoadReport, Mesh, Table, TableId, TestExpectation, TestPrincipal, TestSubject,
+    load_access_tests,
 };
 
 use super::shown;
@@ -22,26 +23,23 @@ pub(crate) fn faults(report: &LoadReport) -> Vec<Fault> {
         .collect();
     let mut faults = tests.faults.clone();
     let mesh = report.mesh.as_ref();
-    faults.extend(faults_of_values(
-        &tests,
-        &domains,
-        mesh.map_or("", |mesh| mesh.name.as_str()),
-    ));
     if let Some(mesh) = mesh {
+        faults.extend(faults_of_values(&tests, &domains, mesh));
         let untested = untested(mesh, &domains, &tests.files);
         faults.extend(untested.into_iter().map(|it| report.annotate(it.fault)));
     }
     faults
 }
 
-/// Values that do not fit their columns, masks that are none, and statements
-/// that nobody may send.
+/// Values that do not fit their columns, masks that are none, statements that
+/// nobody may send, and groups that nothing names.
 pub(crate) fn faults_of_values(
     tests: &AccessTestsLoad,
     domains: &[Arc<Domain>],
-    mesh: &str,
+    mesh: &Mesh,
 ) -> Vec<Fault> {
     let mut faults = Vec::new();
+    let groups = GroupsOf::of(mesh, domains);
     for file in &tests.files {
         for fixture in &file.fixtures {
             if let Some(table) = find(domains, &fixture.table.value) {
@@ -49,7 +47,8 @@ pub(crate) fn faults_of_values(
             }
         }
         for test in &file.tests {
-            faults.extend(unanswerable(test, mesh));
+            faults.extend(unanswerable(test, mesh.name.as_str()));
+            faults.extend(groups.misspelt(test));
             if let TestSubject::Table { table, .. } = &test.subject
                 && let TestExpectation::Shown(expected) = &test.expect
                 && let Some(table) = find(domains, table)
@@ -69,6 +68,63 @@ pub(crate) fn faults_of_values(
         .into_iter()
         .map(|fault| tests.annotate(fault))
         .collect()
+}
+
+/// The groups that anything in a mesh tells apart.
+struct GroupsOf<'a> {
+    named: BTreeSet<&'a str>,
+    predicates: Vec<&'a str>,
+}
+
+impl<'a> GroupsOf<'a> {
+    fn of(mesh: &'a Mesh, domains: &'a [Arc<Domain>]) -> Self {
+        let mut grantees: Vec<&Grantee> = mesh.auditors.iter().collect();
+        let mut predicates = Vec::new();
+        for domain in domains {
+            grantees.extend(&domain.stewards);
+            for grant in &domain.grants {
+                grantees.extend(grant.to.iter().map(|it| &it.value));
+                predicates.extend(grant.rows.iter().map(|it| it.value.as_str()));
+            }
+        }
+        for guardrail in &mesh.guardrails {
+            grantees.extend(guardrail.except.iter().map(|it| &it.value));
+            if let GuardrailEffect::Rows { rows, .. } = &guardrail.effect {
+                predicates.push(rows.value.as_str());
+            }
+        }
+        let of_grantees = grantees.into_iter().filter_map(|it| match it {
+            Grantee::Group(name) => Some(name.as_str()),
+            Grantee::User(_) | Grantee::Service(_) | Grantee::Everyone => None,
+        });
+        let users = mesh.identity.users.iter();
+        let of_users = users.flat_map(|it| it.groups.iter().chain(&it.impersonates));
+        Self {
+            named: of_grantees.chain(of_users.map(String::as_str)).collect(),
+            predicates,
+        }
+    }
+
+    /// Whoever is in a group that is misspelt sees nothing by it, which proves nothing.
+    fn misspelt(&self, test: &AccessTest) -> Option<Fault> {
+        let TestPrincipal::Described { groups, .. } = &test.viewer.principal else {
+            return None;
+        };
+        let is_known = |group: &&String| {
+            let quoted = format!("'{group}'");
+            self.named.contains(group.as_str())
+                || self.predicates.iter().any(|it| it.contains(&quoted))
+        };
+        let unknown = groups.iter().find(|group| !is_known(group))?;
+        let message = format!("nothing in the mesh names group `{unknown}`");
+        let help = weft_mesh::did_you_mean(unknown, self.named.iter().copied());
+        let help = help.map_or_else(
+            || "write `everyone` for somebody in no group".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        let place = test.name.span.clone();
+        Some(Fault::error(place, "unknown-group", message).with_help(help))
+    }
 }
 
 /// A statement that is refused to everybody, where that is not what is tested:

@@ -63,7 +63,7 @@ pub(crate) async fn run(args: TestArgs) -> Result<ExitCode> {
     let mesh =
         OfflineMesh::of(&args.mesh, &loaded).map_err(|error| Error::Usage(error.to_string()))?;
     let tests = weft_mesh::load_access_tests(&loaded);
-    let values = access_tests::faults_of_values(&tests, &mesh.domains, mesh.mesh.name.as_str());
+    let values = access_tests::faults_of_values(&tests, &mesh.domains, &mesh.mesh);
     let faults = tests.faults.iter().chain(&values);
     let mut faults: Vec<&Fault> = faults.filter(|fault| fault.is_error()).collect();
     faults.sort_by(|one, other| one.span.cmp(&other.span));

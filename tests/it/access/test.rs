@@ -279,6 +279,24 @@ fn how_columns_are_shown() {
     );
 }
 
+/// What is misspelt in a test proves nothing.
+#[test]
+fn slips() {
+    let misspelt = run(&one("{groups: [patners]}", "{denied: true}"));
+    assert_eq!(misspelt.code, 2, "{}", misspelt.out);
+    let message = "error[unknown-group]: nothing in the mesh names group `patners`";
+    assert!(misspelt.err.contains(message), "{}", misspelt.err);
+    assert!(
+        misspelt.err.contains("did you mean `partners`?"),
+        "{}",
+        misspelt.err
+    );
+    let partly = run(&one(ANA, "{without: [{address: {city: Bonn}}]}"));
+    assert_eq!(partly.code, 2, "{}", partly.out);
+    let message = "a mapping as a value of `address` does not name its field `since`";
+    assert!(partly.err.contains(message), "{}", partly.err);
+}
+
 #[test]
 fn refusals() {
     passes("everyone", "{denied: true}");
