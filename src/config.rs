@@ -45,7 +45,9 @@ pub(crate) fn start_logging(logging: &Logging) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // Where nobody reads the log a server serves on.
+        .log_internal_errors(false);
     // Fails only if a logger is there already, which then does the work.
     let _ = match logging.format {
         LogFormat::Text => subscriber.with_target(false).try_init(),
