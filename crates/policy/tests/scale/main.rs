@@ -160,7 +160,7 @@ fn a_change_of_a_large_mesh_is_compared_quickly() {
     assert!(compared("nothing", &old, &same).is_empty());
     let nothing = started.elapsed();
 
-    // Two hundred grants of two domains, one user, and an exception of a guardrail on one table.
+    // Some grants of two domains, one user, and an exception of a guardrail on one table.
     let change = |file: &str, from: &str, to: &str| {
         let file = folders[1].path().join(file);
         let text = fs::read_to_string(&file).unwrap();
@@ -168,11 +168,9 @@ fn a_change_of_a_large_mesh_is_compared_quickly() {
         fs::write(file, text.replace(from, to)).unwrap();
     };
     for domain in ["d1", "d7"] {
-        for hundred in 0..9 {
-            let file = format!("{domain}/grants.yaml");
-            change(&file, &format!("'R{hundred}7'"), "'R0'");
-            change(&file, &format!("'R{hundred}72'"), "'R1'");
-        }
+        let file = format!("{domain}/grants.yaml");
+        change(&file, "'R12", "'R0");
+        change(&file, "'R77", "'R1");
     }
     change("mesh.yaml", "name: u77\n", "name: v77\n");
     let new = Loaded::load(&other);
