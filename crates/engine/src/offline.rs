@@ -16,6 +16,7 @@ use datafusion::{
     datasource::empty::EmptyTable,
     execution::{FunctionRegistry, config::SessionConfig, session_state::SessionStateBuilder},
     logical_expr::LogicalPlan,
+    optimizer::Optimizer,
     sql::parser::Statement,
 };
 use weft_mesh::{Domain, Table, TableId};
@@ -25,6 +26,8 @@ use crate::{
     config::EngineConfig,
     error::{Result, classify, with_references},
     functions::{Caps, Registry, SessionConstants},
+    plan::refuse_too_large,
+    session::interruptible,
     sql,
     system::{SYSTEM, SystemTables},
 };
@@ -91,6 +94,7 @@ async fn reads_of(statement: Statement, mesh: &str, tables: &[OfflineTable]) -> 
         .with_expr_planners(registry.expr_planners())
         .with_aggregate_functions(registry.aggregate_functions())
         .with_window_functions(registry.window_functions())
+        .with_optimizer_rules(interruptible(Optimizer::new().rules, &caps))
         .build();
     for function in registry.scalar_functions() {
         state.register_udf(Arc::clone(function)).map_err(classify)?;
@@ -102,6 +106,7 @@ async fn reads_of(statement: Statement, mesh: &str, tables: &[OfflineTable]) -> 
         .statement_to_plan(statement)
         .await
         .map_err(|error| with_references(error, &references, (mesh, ""), |_| None))?;
+    refuse_too_large(&plan)?;
     let mut names = BTreeSet::new();
     let is_told = |(domain, name): &(String, String)| {
         let mut tables = tables.iter();

@@ -235,8 +235,7 @@ async fn plan_statement(
     read_only(&logical)?;
     let mut tables = combination::refuse_forbidden(&logical, &session)?;
     let logical = cell_hidden::with_hidden_flags(in_described_types(logical))?;
-    shape::check(&logical)?;
-    weight::check(&logical)?;
+    refuse_too_large(&logical)?;
     let lineage = Arc::new(Lineage::of(&logical)?);
     let (logical, parameters) = Parameters::infer(logical, parsed.parameters)?;
     if explains.is_some() {
@@ -299,6 +298,12 @@ async fn explanation(
         plan: Deep::new(plan, &session),
         session,
     })
+}
+
+/// Refuses what would take too long or too much to plan.
+pub(crate) fn refuse_too_large(plan: &LogicalPlan) -> Result<()> {
+    shape::check(plan)?;
+    weight::check(plan)
 }
 
 /// The allow-list once more, on the plan.

@@ -32,7 +32,7 @@ use uuid::Uuid;
 use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, VisibleTable};
 use weft_policy::{Owner, Principal, Viewer};
 
-use self::{catalogs::SessionCatalogs, interruptible::interruptible, time_zone::time_zone};
+use self::{catalogs::SessionCatalogs, time_zone::time_zone};
 use crate::{
     config::SessionOptions,
     engine::{Caller, Shared},
@@ -44,7 +44,8 @@ use crate::{
 };
 
 pub(crate) use self::{
-    described::described, information_schema::INFORMATION_SCHEMA, object_stores::NoObjectStores,
+    described::described, information_schema::INFORMATION_SCHEMA, interruptible::interruptible,
+    object_stores::NoObjectStores,
 };
 
 /// A principal's view of the mesh, for one statement or metadata call.

@@ -229,6 +229,18 @@ async fn for_others() {
     let both = "EXPLAIN ACCESS AS 'user:bo' SELECT 1 FROM sales.orders, hr.people";
     assert!(aud.rows(both).await[0].contains("guardrail `apart`"));
     assert_eq!(sam.fails(both).await.code(), Code::NotFound);
+    // What a query may not cost, its explanation may not either.
+    let doubling = format!(
+        "EXPLAIN ACCESS AS 'user:ana' SELECT {}id = 1{} FROM sales.orders",
+        "(".repeat(40),
+        ") BETWEEN false AND true".repeat(40)
+    );
+    let status = sam.fails(&doubling).await;
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    assert!(
+        status.message().contains("more than 20000 parts"),
+        "{status:?}"
+    );
     for (sql, text) in [
         ("EXPLAIN ACCESS AS user:ana SELECT 1", "AS 'user:NAME'"),
         (

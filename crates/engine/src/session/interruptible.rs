@@ -13,7 +13,7 @@ use datafusion::{
 use crate::functions::Caps;
 
 /// `rules`, with a look at the clock before each.
-pub(super) fn interruptible(
+pub(crate) fn interruptible(
     rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
     caps: &Arc<Caps>,
 ) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
