@@ -1,7 +1,7 @@
 //! What the threads of a trail know together.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weft_mesh::WhenUnwritable;
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) suspect: AtomicBool,
     /// Statements that were refused because nothing can be recorded.
     pub(crate) refused: AtomicU64,
+    /// Statements that have begun and not ended.
+    pub(crate) running: AtomicU32,
     /// Oldest first.
     journals: Mutex<Vec<Arc<Journal>>>,
 }
@@ -64,6 +66,7 @@ impl Shared {
             why: Mutex::new(None),
             suspect: AtomicBool::new(false),
             refused: AtomicU64::new(0),
+            running: AtomicU32::new(0),
             journals: Mutex::new(Vec::new()),
         }
     }

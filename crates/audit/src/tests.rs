@@ -105,6 +105,7 @@ async fn a_statement_that_outlives_its_journal_is_in_the_next_once() {
     let folder = TempDir::new().unwrap();
     let trail = Trail::open(&manifest(folder.path())).unwrap();
     let mut long = trail.begin(statement("long"));
+    long.begun().await.unwrap();
     trail
         .begin(statement("short"))
         .end(Outcome::Ok)

@@ -116,18 +116,16 @@ impl Trail {
         }
     }
 
-    /// Records that something begins.
+    /// Something begins. It is written down when it ends, or when [`Entry::begun`] asks for
+    /// that: most statements are over at once, and one line is enough for them.
     pub fn begin(self: &Arc<Self>, mut record: AuditRecord) -> Entry {
         record.server = self.run;
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let (done, began) = oneshot::channel();
-        let sent = self.send(Mark::Begin, number, record.clone(), Some(done));
+        self.shared.running.fetch_add(1, Ordering::Relaxed);
         Entry {
             trail: Arc::clone(self),
-            number,
+            number: self.numbers.fetch_add(1, Ordering::Relaxed),
             record,
-            began: sent.is_ok().then_some(began),
-            begun: sent,
+            begun: None,
             started: Instant::now(),
             ended: false,
         }
@@ -239,8 +237,8 @@ pub struct Entry {
     trail: Arc<Trail>,
     number: u64,
     record: AuditRecord,
-    began: Option<oneshot::Receiver<Written>>,
-    begun: Written,
+    /// None when it is not written down yet.
+    begun: Option<Written>,
     started: Instant,
     ended: bool,
 }
@@ -251,15 +249,23 @@ impl Entry {
         &mut self.record
     }
 
-    /// Returns when a crash of the server could not make it unrecorded any more.
+    /// Writes down that it runs, and returns when a crash of the server could not make it
+    /// unrecorded any more.
     ///
     /// # Errors
     /// When it is not recorded: then nothing of its answer may leave.
     pub async fn begun(&mut self) -> Result<(), Unwritable> {
-        if let Some(began) = self.began.take() {
-            self.begun = self.trail.wait(began).await;
+        if let Some(begun) = &self.begun {
+            return begun.clone();
         }
-        self.begun.clone()
+        let (done, written) = oneshot::channel();
+        let record = self.record.clone();
+        let begun = match self.trail.send(Mark::Begin, self.number, record, Some(done)) {
+            Ok(()) => self.trail.wait(written).await,
+            Err(why) => Err(why),
+        };
+        self.begun = Some(begun.clone());
+        begun
     }
 
     /// Records how it ended, and returns when that is on disk.
@@ -297,5 +303,6 @@ impl Drop for Entry {
                 .get_or_insert_with(|| "the client went away".to_owned());
             self.end_later(Outcome::Cancelled);
         }
+        self.trail.shared.running.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -29,7 +29,7 @@ use crate::shared::{Journal, Shared};
 const TICK: Duration = Duration::from_millis(250);
 /// How long is waited for more lines, for each other statement that runs, up to so many.
 const GATHERING: Duration = Duration::from_micros(500);
-const MOST_GATHERED: usize = 8;
+const MOST_GATHERED: u32 = 8;
 /// Lines that are appended together.
 const TOGETHER: usize = 512;
 /// What must fit on the disk before it counts as writable again.
@@ -147,8 +147,9 @@ impl<D: Disk> Writer<D> {
     /// How long to wait for more before writing: the more statements run, the more come.
     /// A client that is alone does not wait.
     fn gathering(&self) -> Duration {
-        let others = self.open.len().saturating_sub(1).min(MOST_GATHERED);
-        GATHERING * u32::try_from(others).unwrap_or_default()
+        let running = self.shared.running.load(Ordering::Relaxed);
+        let others = running.saturating_sub(1).min(MOST_GATHERED);
+        GATHERING * others
     }
 
     fn turn(&mut self, messages: Vec<Message>) -> std::ops::ControlFlow<()> {

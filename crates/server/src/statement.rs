@@ -216,8 +216,8 @@ pub(crate) async fn plan_bound(
 async fn execute(planned: PlannedQuery, sink: &mut Sink) -> Result<RunningQuery, Stopped> {
     let query_id = planned.query_id();
     let failed = |error: weft_engine::Error| Stopped::of_engine(&error, query_id);
-    let mut running = planned.execute().await.map_err(failed)?;
-    while let Some(batch) = running.next().await {
+    let mut running = sink.wait_for(planned.execute()).await?.map_err(failed)?;
+    while let Some(batch) = sink.wait_for(running.next()).await? {
         let batch = batch.map_err(failed)?;
         tokio::select! {
             biased;

@@ -388,6 +388,27 @@ async fn what_fails_or_is_stopped_says_how() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_takes_long_is_seen_before_it_has_a_row() {
+    let mesh = mesh(HERE);
+    let server = TestServer::start(&mesh).await;
+    let long = format!("SELECT count(*) FROM ({ENDLESS})");
+    let rows = begin(&server.client("ana", "pw-of-ana").await, &long, 0).await;
+    let mut seen = Vec::new();
+    for _ in 0..200 {
+        seen = records(&server).await;
+        if !seen.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(seen.len(), 1, "{seen:#?}");
+    assert_eq!(seen[0].outcome, Outcome::Running);
+    assert_eq!(seen[0].sql.as_deref(), Some(long.as_str()));
+    drop(rows);
+    assert_eq!(one(&server, &long).await.outcome, Outcome::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_that_nobody_may_make_are_recorded() {
     let mesh = mesh(HERE);
     let server = TestServer::start(&mesh).await;

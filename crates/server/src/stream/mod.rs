@@ -36,6 +36,9 @@ const WAITING: usize = 2;
 /// connections on which nothing flows, whatever their pings say.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// Most statements are over by then.
+const SOON: Duration = Duration::from_millis(100);
+
 /// What `DoGet` answers with.
 pub(crate) type FlightDataStream =
     Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send + 'static>>;
@@ -96,6 +99,19 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    /// Waits for `work` of the statement. What takes long is written down as running, so that
+    /// it is seen, and known should the server end first.
+    pub(crate) async fn wait_for<F: Future>(&mut self, work: F) -> Result<F::Output, Stopped> {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(SOON, &mut work).await {
+            return Ok(done);
+        }
+        if let Some(recorded) = &mut self.recorded {
+            recorded.begun().await?;
+        }
+        Ok(work.await)
     }
 
     async fn pass(&self, message: FlightData) -> Result<(), Stopped> {

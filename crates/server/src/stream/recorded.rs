@@ -38,12 +38,21 @@ impl Recorded {
         let Some((ready, rows)) = self.held.replace((message, rows)) else {
             return Ok(None);
         };
+        self.begun().await?;
         if let Some(entry) = &mut self.entry {
-            let begun = entry.begun().await;
-            begun.map_err(|why| Stopped::Failed(unwritable(&why)))?;
             count(entry, &ready, rows);
         }
         Ok(Some(ready))
+    }
+
+    /// Writes down that the statement runs: before any of its rows leave while more may follow,
+    /// and when it takes long.
+    pub(crate) async fn begun(&mut self) -> Result<(), Stopped> {
+        let Some(entry) = &mut self.entry else {
+            return Ok(());
+        };
+        let begun = entry.begun().await;
+        begun.map_err(|why| Stopped::Failed(unwritable(&why)))
     }
 
     /// Records how the result ended; the last message, which may go now.
@@ -64,8 +73,11 @@ impl Recorded {
                 note_status(entry.record(), &status);
                 (Outcome::Revoked, Err(Stopped::Revoked(status)))
             }
-            // Nobody waits for the record: the entry says so when it is dropped.
-            Err(Stopped::Gone) => return Err(Stopped::Gone),
+            // Nobody waits for the record: it says so when it is dropped.
+            Err(Stopped::Gone) => {
+                self.entry = Some(entry);
+                return Err(Stopped::Gone);
+            }
         };
         let (rows, bytes) = (entry.record().rows, entry.record().bytes);
         if let Ok(Some((last, rows))) = &ended {
@@ -91,7 +103,7 @@ fn count(entry: &mut Entry, message: &FlightData, rows: usize) {
     record.bytes += (message.data_header.len() + message.data_body.len()) as u64;
 }
 
-/// The producer was stopped: by the end of its connection, or by its own fault.
+/// The producer was stopped: by the end of its connection, by the server's, or by its own fault.
 impl Drop for Recorded {
     fn drop(&mut self) {
         let Some(mut entry) = self.entry.take() else {
