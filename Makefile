@@ -16,6 +16,9 @@ ARGS ?=
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET_DIR)/python-tests
 REQUIREMENTS := tests/python/requirements.txt
+# An old ADBC driver, apart from the newest.
+OLD_ADBC_VENV := $(TARGET_DIR)/python-tests-old-adbc
+OLD_ADBC_REQUIREMENTS := tests/python/requirements-old-adbc.txt
 WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # With the tests, so that the demo and the tests share one build of the engine:
 # without them its features differ, and all of it would be built twice.
@@ -32,9 +35,10 @@ test: test-rust test-python
 test-rust:
 	$(CARGO) test --workspace --locked
 
-test-python: $(VENV)/ready
+test-python: $(VENV)/ready $(OLD_ADBC_VENV)/ready
 	$(BUILD)
-	WEFT_BIN="$(WEFT_BIN)" "$(VENV)/bin/python" -m pytest tests/python -q -p no:cacheprovider $(PYTEST_ARGS)
+	WEFT_BIN="$(WEFT_BIN)" WEFT_OLD_ADBC_PYTHON="$(abspath $(OLD_ADBC_VENV))/bin/python" \
+	"$(VENV)/bin/python" -m pytest tests/python -q -p no:cacheprovider $(PYTEST_ARGS)
 
 SECONDS ?= 600
 SEED ?=
@@ -50,8 +54,10 @@ mutants:
 
 # Made anew whenever the requirements change.
 $(VENV)/ready: $(REQUIREMENTS)
-	$(PYTHON) -m venv --clear "$(VENV)"
-	"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+$(OLD_ADBC_VENV)/ready: $(OLD_ADBC_REQUIREMENTS)
+$(VENV)/ready $(OLD_ADBC_VENV)/ready:
+	$(PYTHON) -m venv --clear "$(@D)"
+	"$(@D)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	touch "$@"
 
 # A tool that is not installed is named and passed over.

@@ -83,6 +83,8 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 pub(crate) struct TlsFiles {
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
+    /// Whose certificates services may show instead of a token.
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {

@@ -46,6 +46,7 @@ impl Running {
             Some(files) => Some(TlsConfig {
                 cert_pem: config::read(&files.cert)?,
                 key_pem: config::read(&files.key)?,
+                client_ca_pem: files.client_ca.as_deref().map(config::read).transpose()?,
             }),
             None => None,
         };

@@ -7,6 +7,7 @@ mod hash_password;
 mod init;
 mod query;
 mod serve;
+mod token;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Query(query::QueryArgs),
     Init(init::InitArgs),
     HashPassword(hash_password::HashPasswordArgs),
+    Token(token::TokenArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -57,6 +59,7 @@ impl Command {
             | Self::Query(_)
             | Self::Init(_)
             | Self::HashPassword(_)
+            | Self::Token(_)
             | Self::Demo(_) => Logging::QUIET,
         }
     }
@@ -69,6 +72,7 @@ impl Command {
             Self::Query(args) => query::run(args).await,
             Self::Init(args) => init::run(&args),
             Self::HashPassword(_) => hash_password::run(),
+            Self::Token(args) => token::run(&args),
             Self::Demo(args) => demo::run(args).await,
         }
     }

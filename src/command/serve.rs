@@ -45,6 +45,10 @@ pub(crate) struct ServeArgs {
     /// The key of that certificate, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Certificates, PEM, of those who may vouch for services: a service that `certificate` in
+    /// mesh.yaml names logs in with one that they signed
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
     /// Allow plaintext on an address that others can reach: passwords and data travel in the open
     #[arg(long)]
     insecure: bool,
@@ -69,6 +73,7 @@ impl ServeArgs {
         Some(TlsFiles {
             cert: cert.clone(),
             key: key.clone(),
+            client_ca: self.tls_client_ca.clone(),
         })
     }
 }

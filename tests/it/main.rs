@@ -19,6 +19,7 @@ mod docs;
 mod edges;
 mod for_whom;
 mod governance;
+mod identity;
 mod object_storage;
 mod proof;
 mod protocol;

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import Weft, copy_demo, weft_bin
+from conftest import Weft, copy_demo, make_certificate, weft_bin
 
 
 @pytest.fixture
@@ -113,16 +113,7 @@ def test_one_faulty_domain_does_not_stop_the_others(tmp_path):
 
 
 def test_tls(tmp_path):
-    openssl = shutil.which("openssl")
-    if not openssl:
-        pytest.skip("needs openssl to make a certificate")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-         "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", str(key), "-out", str(cert)],
-        check=True, capture_output=True,
-    )
+    cert, key = make_certificate(tmp_path)
     weft = Weft(copy_demo(tmp_path / "mesh"), "--tls-cert", str(cert), "--tls-key", str(key))
     try:
         assert weft.url.startswith("grpc+tls://")

@@ -260,7 +260,10 @@ impl Entry {
         }
         let (done, written) = oneshot::channel();
         let record = self.record.clone();
-        let begun = match self.trail.send(Mark::Begin, self.number, record, Some(done)) {
+        let begun = match self
+            .trail
+            .send(Mark::Begin, self.number, record, Some(done))
+        {
             Ok(()) => self.trail.wait(written).await,
             Err(why) => Err(why),
         };

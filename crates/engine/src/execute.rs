@@ -179,6 +179,52 @@ impl fmt::Debug for RunningQuery {
     }
 }
 
+/// What is logged of a query when it ends, once: also where its reader has gone, and
+/// its task with it.
+struct LogLine {
+    query_id: Uuid,
+    owner: Owner,
+    started: Instant,
+    rows: usize,
+    is_written: bool,
+}
+
+impl LogLine {
+    fn new(work: &Work) -> Self {
+        Self {
+            query_id: work.query_id,
+            owner: work.owner.clone(),
+            started: work.started,
+            rows: 0,
+            is_written: false,
+        }
+    }
+
+    fn write(&mut self, ended: &Result<()>) {
+        self.is_written = true;
+        let (query_id, rows) = (self.query_id, self.rows);
+        let Owner { principal, acting } = &self.owner;
+        let milliseconds = self.started.elapsed().as_millis();
+        let acting = acting.as_ref().map(tracing::field::display);
+        match ended {
+            Ok(()) => {
+                tracing::info!(%query_id, %principal, acting, rows, milliseconds, "query finished")
+            }
+            Err(error) => {
+                tracing::info!(%query_id, %principal, acting, rows, milliseconds, %error, "query ended early");
+            }
+        }
+    }
+}
+
+impl Drop for LogLine {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.write(&Err(Error::Cancelled));
+        }
+    }
+}
+
 /// The task that pulls a plan.
 struct Work {
     query_id: Uuid,
@@ -193,10 +239,10 @@ struct Work {
 
 impl Work {
     async fn run(self, physical: PhysicalQuery) {
-        let mut rows = 0_usize;
+        let mut log = LogLine::new(&self);
         let stop = physical.stop.clone();
         let ended = {
-            let pull = AssertUnwindSafe(self.pull(physical, &mut rows)).catch_unwind();
+            let pull = AssertUnwindSafe(self.pull(physical, &mut log.rows)).catch_unwind();
             let deadline = self.started + self.timeout;
             tokio::select! {
                 biased;
@@ -210,24 +256,10 @@ impl Work {
         };
         // Operators may be at work on other threads.
         stop.cancel();
-        let Self {
-            query_id,
-            owner: Owner { principal, acting },
-            started,
-            sender,
-            ..
-        } = self;
-        let milliseconds = started.elapsed().as_millis();
-        let acting = acting.as_ref().map(tracing::field::display);
-        match ended {
-            Ok(()) => {
-                tracing::info!(%query_id, %principal, acting, rows, milliseconds, "query finished")
-            }
-            Err(error) => {
-                tracing::info!(%query_id, %principal, acting, rows, milliseconds, %error, "query ended early");
-                // A reader that is gone does not need the reason.
-                let _ = sender.send(Err(error)).await;
-            }
+        log.write(&ended);
+        if let Err(error) = ended {
+            // A reader that is gone does not need the reason.
+            let _ = self.sender.send(Err(error)).await;
         }
     }
 

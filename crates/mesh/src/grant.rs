@@ -60,7 +60,7 @@ impl fmt::Display for Grantee {
 
 /// Whether a user, service or group may be called so: anything printable without
 /// spaces and colons (Basic authentication ends the user at the first colon).
-pub(crate) fn is_principal_name(name: &str) -> bool {
+pub fn is_principal_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 256
         && !name

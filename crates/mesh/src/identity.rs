@@ -10,7 +10,9 @@ use crate::fault::Spanned;
 use crate::grant::Grantee;
 use crate::guardrail::GuardrailManifest;
 use crate::name::MeshName;
+use crate::oidc::OidcIssuer;
 use crate::secret::SecretRef;
+use crate::token::AccessToken;
 
 /// A mesh, without its domains: those are loaded each on its own.
 #[derive(Debug, Clone)]
@@ -35,10 +37,16 @@ pub struct Mesh {
     pub file: PathBuf,
 }
 
-/// The identities that the mesh itself knows.
+/// The identities that the mesh itself knows, and who else knows some.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
     pub users: Vec<IdentityUser>,
+    /// Providers that know more people and services.
+    pub issuers: Vec<OidcIssuer>,
+    /// What people of the identity file let programs of theirs in with.
+    pub tokens: Vec<AccessToken>,
+    /// The folder that those are kept in, absolute.
+    pub token_folder: Option<PathBuf>,
 }
 
 /// A user or a service: the credential says which.
@@ -60,6 +68,9 @@ pub enum IdentityCredential {
     Password(PasswordSource),
     /// A service's bearer token.
     Token(SecretRef),
+    /// A service's name in its certificate: a subject alternative name (RFC 5280), a
+    /// URI where it has a `://`, else a DNS name.
+    Certificate(String),
 }
 
 /// Where the hash of a password is.

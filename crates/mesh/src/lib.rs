@@ -27,9 +27,11 @@ mod identity;
 mod load;
 mod location;
 mod name;
+mod oidc;
 mod secret;
 mod suggest;
 mod table;
+mod token;
 mod yaml;
 
 pub use access_test::{
@@ -40,15 +42,17 @@ pub use audit::{AuditManifest, WhenUnwritable};
 pub use domain::{Credentials, Domain, Storage, StorageUrl};
 pub use error::{Error, Result};
 pub use fault::{Fault, Severity, Span, Spanned};
-pub use grant::{ColumnSelection, GrantManifest, GrantTarget, Grantee};
+pub use grant::{ColumnSelection, GrantManifest, GrantTarget, Grantee, is_principal_name};
 pub use guardrail::{GuardrailEffect, GuardrailManifest, GuardrailTarget, TablePattern};
 pub use identity::{Identity, IdentityCredential, IdentityUser, Mesh, PasswordSource};
 pub use load::{AccessTestsLoad, DomainLoad, LoadReport, fingerprint, load, load_access_tests};
 pub use location::Location;
 pub use name::{DomainName, MeshName, Purpose, StorageName, TableId, TableName};
+pub use oidc::{ClaimPath, OidcIssuer, SignatureAlgorithm};
 pub use secret::{Secret, SecretRef};
 pub use suggest::did_you_mean;
 pub use table::{
     Column, Compression, CsvFormat, Format, InsideMarks, JsonFormat, JsonLayout, Table,
     TableSource, TableStatus,
 };
+pub use token::{AccessToken, TOKEN_PREFIX, is_token_id};

@@ -1,16 +1,21 @@
-//! Who somebody is: passwords and tokens of the mesh's own identity file.
+//! Who somebody is: passwords and tokens of the mesh's own identity file, and whose word counts
+//! for everybody else.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
-use weft_mesh::{Fault, Identity, IdentityCredential, IdentityUser, PasswordSource};
+use weft_mesh::{
+    AccessToken, Fault, Identity, IdentityCredential, IdentityUser, OidcIssuer, PasswordSource,
+    TOKEN_PREFIX,
+};
 
 use crate::{
-    Principal, PrincipalId,
+    Principal, PrincipalId, VouchedBy, Voucher,
     phc::{Cost, Phc},
 };
 
@@ -19,7 +24,14 @@ use crate::{
 pub struct Authenticator {
     principals: BTreeMap<PrincipalId, Known>,
     services: Vec<Service>,
+    issuers: Vec<Issuer>,
+    tokens: BTreeMap<String, AccessToken>,
     dummy: Cost,
+}
+
+struct Issuer {
+    manifest: Arc<OidcIssuer>,
+    tag: [u8; 16],
 }
 
 struct Known {
@@ -33,6 +45,7 @@ struct Known {
 enum Credential {
     Password(Phc),
     Token([u8; 32]),
+    Certificate(String),
 }
 
 struct Service {
@@ -67,7 +80,7 @@ impl Authenticator {
                     token,
                     principal: Arc::clone(&known.principal),
                 }),
-                Some(Credential::Password(_)) | None => None,
+                Some(Credential::Password(_) | Credential::Certificate(_)) | None => None,
             })
             .collect();
         let dummy = usual_cost(&principals);
@@ -75,6 +88,8 @@ impl Authenticator {
             Self {
                 principals,
                 services,
+                issuers: issuers(identity),
+                tokens: tokens(identity),
                 dummy,
             },
             faults,
@@ -89,6 +104,8 @@ impl Authenticator {
         });
         Self {
             principals: users.collect(),
+            issuers: issuers(identity),
+            tokens: tokens(identity),
             ..Self::default()
         }
     }
@@ -126,6 +143,78 @@ impl Authenticator {
         Some(Arc::clone(&service.principal))
     }
 
+    /// The service that a verified certificate with these subject alternative names
+    /// is of; nobody's where they are of several.
+    pub fn service_with_certificate(&self, names: &[String]) -> Option<Arc<Principal>> {
+        let mut found = self.principals.values().filter(|known| {
+            matches!(&known.credential, Some(Credential::Certificate(name)) if names.contains(name))
+        });
+        let service = found.next()?;
+        found
+            .next()
+            .is_none()
+            .then(|| Arc::clone(&service.principal))
+    }
+
+    /// The provider whose tokens say `issuer`, and the tag of what the mesh says
+    /// of it.
+    pub fn issuer(&self, issuer: &str) -> Option<(&Arc<OidcIssuer>, [u8; 16])> {
+        let mut issuers = self.issuers.iter();
+        let found = issuers.find(|it| it.manifest.issuer.value == issuer)?;
+        Some((&found.manifest, found.tag))
+    }
+
+    /// All providers.
+    pub fn issuers(&self) -> impl Iterator<Item = &Arc<OidcIssuer>> {
+        self.issuers.iter().map(|issuer| &issuer.manifest)
+    }
+
+    /// The user whose personal access token this is.
+    pub fn verify_access_token(&self, token: &str, now: DateTime<Utc>) -> Option<Arc<Principal>> {
+        let (id, _) = token.strip_prefix(TOKEN_PREFIX)?.split_once('_')?;
+        let known = self.tokens.get(id)?;
+        let is_it = token_digest(token).ct_eq(&known.digest);
+        if !bool::from(is_it) {
+            return None;
+        }
+        let user = self.principals.get(&PrincipalId::user(&known.user))?;
+        let voucher = Voucher {
+            by: VouchedBy::Token(id.to_owned()),
+            tag: access_token_tag(known),
+            until: known.expires,
+        };
+        let principal = Principal::clone(&user.principal).with_voucher(voucher);
+        self.stands(&Arc::new(principal), now)
+    }
+
+    /// A principal that somebody vouched for, as it is `now`, if that word still
+    /// counts. A provider's never does for a name that the identity file has: that
+    /// is somebody else.
+    pub fn stands(&self, principal: &Arc<Principal>, now: DateTime<Utc>) -> Option<Arc<Principal>> {
+        let voucher = principal.voucher().filter(|voucher| now < voucher.until)?;
+        match &voucher.by {
+            VouchedBy::Issuer(issuer) => {
+                let (_, tag) = self.issuer(issuer)?;
+                let name = principal.name();
+                let is_taken = [PrincipalId::user(name), PrincipalId::service(name)]
+                    .iter()
+                    .any(|id| self.principals.contains_key(id));
+                (tag == voucher.tag && !is_taken).then(|| Arc::clone(principal))
+            }
+            VouchedBy::Token(id) => {
+                let known = self.tokens.get(id)?;
+                let holder = PrincipalId::user(&known.user);
+                let is_other = access_token_tag(known) != voucher.tag || holder != *principal.id();
+                if is_other || now >= known.expires {
+                    return None;
+                }
+                let user = &self.principals.get(&holder)?.principal;
+                let user = Principal::clone(user).with_voucher(voucher.clone());
+                Some(Arc::new(user))
+            }
+        }
+    }
+
     /// The principal as the identity file has it, without its credential: for
     /// sessions minted from an earlier login.
     pub fn principal(&self, id: &PrincipalId) -> Option<Arc<Principal>> {
@@ -156,6 +245,10 @@ impl Authenticator {
                 hasher.update(b"weft credential tag: token:");
                 hasher.update(token);
             }
+            Credential::Certificate(name) => {
+                hasher.update(b"weft credential tag: certificate:");
+                hasher.update(name);
+            }
         }
         hasher.finalize().first_chunk().copied()
     }
@@ -181,10 +274,61 @@ impl Known {
     }
 }
 
+fn issuers(identity: &Identity) -> Vec<Issuer> {
+    let issuers = identity.issuers.iter().map(|manifest| Issuer {
+        tag: issuer_tag(manifest),
+        manifest: Arc::new(manifest.clone()),
+    });
+    issuers.collect()
+}
+
+/// By id: the names of files, so that there is one of each.
+fn tokens(identity: &Identity) -> BTreeMap<String, AccessToken> {
+    let tokens = identity.tokens.iter();
+    tokens
+        .map(|token| (token.id.value.clone(), token.clone()))
+        .collect()
+}
+
+/// A digest of what the mesh knows of a personal access token.
+fn access_token_tag(token: &AccessToken) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    hasher.update(b"weft access token tag:");
+    hasher.update(token.digest);
+    hasher.update(&token.user);
+    shortened(&hasher.finalize())
+}
+
+fn shortened(digest: &[u8]) -> [u8; 16] {
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+/// A digest of all that the mesh says of a provider, wherever it says it.
+fn issuer_tag(issuer: &OidcIssuer) -> [u8; 16] {
+    let OidcIssuer {
+        issuer,
+        url: _,
+        audiences,
+        name_claim,
+        groups_claim,
+        attributes,
+        prefix,
+        algorithms,
+        clock_skew,
+        sessions,
+    } = issuer;
+    let said = (&issuer.value, audiences, name_claim, groups_claim);
+    let said =
+        format!("{said:?} {attributes:?} {prefix:?} {algorithms:?} {clock_skew:?} {sessions:?}");
+    shortened(&Sha256::digest(format!("weft issuer tag: {said}")))
+}
+
 fn id(user: &IdentityUser) -> PrincipalId {
     match &user.credential {
         IdentityCredential::Password(_) => PrincipalId::user(&user.name.value),
-        IdentityCredential::Token(_) => PrincipalId::service(&user.name.value),
+        IdentityCredential::Token(_) | IdentityCredential::Certificate(_) => {
+            PrincipalId::service(&user.name.value)
+        }
     }
 }
 
@@ -207,6 +351,7 @@ fn resolve(user: &IdentityUser) -> Result<Credential, String> {
             }
             Ok(Credential::Token(token_digest(secret.expose())))
         }
+        IdentityCredential::Certificate(name) => Ok(Credential::Certificate(name.clone())),
     }
 }
 

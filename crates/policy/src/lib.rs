@@ -58,6 +58,6 @@ pub use lint::lint;
 pub use mask::ColumnMask;
 pub use owner::Owner;
 pub use predicate::{CompareOp, Entitlement, Operand, RowPredicate};
-pub use principal::{Principal, PrincipalId, PrincipalKind};
+pub use principal::{Principal, PrincipalId, PrincipalKind, VouchedBy, Voucher};
 pub use snapshot::{Discovery, PolicySnapshot};
 pub use viewer::Viewer;

@@ -6,6 +6,7 @@ use std::{
     fmt,
 };
 
+use chrono::{DateTime, Utc};
 use weft_mesh::Grantee;
 
 /// Whether a principal is a person or a program.
@@ -60,7 +61,29 @@ pub struct Principal {
     id: PrincipalId,
     groups: BTreeSet<String>,
     attributes: BTreeMap<String, String>,
+    voucher: Option<Voucher>,
     open: Open,
+}
+
+/// Who says that a principal is who it is, where it did not show a credential of
+/// the identity file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voucher {
+    /// Who says so.
+    pub by: VouchedBy,
+    /// Of what the mesh knows of that: with another the voucher is void.
+    pub tag: [u8; 16],
+    /// When it ends by the clock.
+    pub until: DateTime<Utc>,
+}
+
+/// Whose word it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VouchedBy {
+    /// An OpenID provider, as its tokens have it in `iss`.
+    Issuer(String),
+    /// The personal access token of that id.
+    Token(String),
 }
 
 /// What of a session is not known: binding leaves it in predicates as it
@@ -85,8 +108,22 @@ impl Principal {
             id,
             groups,
             attributes,
+            voucher: None,
             open: Open::default(),
         }
+    }
+
+    /// The same, vouched for.
+    #[must_use]
+    pub fn with_voucher(mut self, voucher: Voucher) -> Self {
+        self.voucher = Some(voucher);
+        self
+    }
+
+    /// Who vouches for it; nobody for those who showed a credential of the
+    /// identity file.
+    pub fn voucher(&self) -> Option<&Voucher> {
+        self.voucher.as_ref()
     }
 
     /// The same with some of a session left open. No decision for somebody

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use weft_audit::Kind;
 
 use crate::audit::Asked;
+use crate::authenticate::Presented;
 use crate::call::Call;
 use crate::command::{FlightCommand, Refusal};
 use crate::handle::{self, Content};
@@ -136,7 +137,7 @@ impl FlightSql {
     }
 
     async fn answer(&self, asked: &mut Asked, request: Request<Action>) -> Result<Answer, Status> {
-        let call = self.enter(asked, request.metadata()).await?;
+        let call = self.enter(asked, Presented::of(&request)).await?;
         let Action { r#type, body } = request.into_inner();
         match Known::of(&r#type)? {
             Known::CreatePreparedStatement => {

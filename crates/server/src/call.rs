@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tonic::Status;
-use tonic::metadata::MetadataMap;
 use weft_engine::{Caller, GovernedSession, MeshSnapshot, SessionOptions};
 use weft_mesh::Purpose;
 use weft_policy::Owner;
 
 use crate::audit::Asked;
-use crate::authenticate::{self, Credentials};
+use crate::authenticate::{self, Credentials, Presented};
 use crate::handle::StatementHandle;
 use crate::service::FlightSql;
 use crate::session::{SessionId, options_of_call, purpose_of_call};
@@ -50,11 +49,12 @@ impl FlightSql {
     pub(crate) async fn enter(
         &self,
         asked: &mut Asked,
-        headers: &MetadataMap,
+        presented: Presented<'_>,
     ) -> Result<Call, Status> {
+        let headers = presented.headers;
         let (authenticated, snapshot) = loop {
             let snapshot = self.engine.snapshot();
-            let authenticated = self.gate.authenticate(headers, &snapshot).await;
+            let authenticated = self.gate.authenticate(&presented, &snapshot).await;
             let authenticated = authenticated.inspect_err(|_| {
                 let credentials = Credentials::of_headers(headers).ok().flatten();
                 asked.not_let_in(credentials.as_ref(), snapshot.policy());

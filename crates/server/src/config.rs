@@ -41,6 +41,9 @@ impl Default for ServerConfig {
 pub struct TlsConfig {
     pub cert_pem: Vec<u8>,
     pub key_pem: Vec<u8>,
+    /// Who may vouch for clients: services that have a certificate of theirs need
+    /// no token. Clients without a certificate are let in to log in otherwise.
+    pub client_ca_pem: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for TlsConfig {

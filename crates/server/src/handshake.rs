@@ -20,7 +20,7 @@ use tracing::info;
 use weft_audit::Kind;
 
 use crate::audit::Asked;
-use crate::authenticate::{self, Credentials};
+use crate::authenticate::{self, Credentials, Presented};
 use crate::service::FlightSql;
 use crate::session::SessionId;
 use crate::status;
@@ -47,35 +47,59 @@ impl FlightSql {
         asked: &mut Asked,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Answer, Status> {
-        let (headers, _, mut messages) = request.into_parts();
-        let (credentials, first) = match Credentials::of_headers(&headers)? {
-            Some(credentials) => (credentials, None),
+        let (headers, extensions, mut messages) = request.into_parts();
+        let request = Request::from_parts(headers, extensions, ());
+        let presented = Presented::of(&request);
+        let headers = presented.headers;
+        let snapshot = self.engine.snapshot();
+        let mut credentials = Credentials::of_headers(headers)?;
+        let mut first = None;
+        let certified = match &credentials {
+            Some(_) => None,
+            None => self.gate.certified(&presented, &snapshot)?,
+        };
+        let caller = match certified {
+            Some(caller) => caller,
             None => {
-                let first = first_message(&mut messages).await?;
-                (of_payload(first.as_ref())?, first)
+                let given = match credentials.take() {
+                    Some(given) => given,
+                    None => {
+                        first = first_message(&mut messages).await?;
+                        of_payload(first.as_ref())?
+                    }
+                };
+                let caller = self.gate.verify(&given, headers, &snapshot).await;
+                let caller =
+                    caller.inspect_err(|_| asked.not_let_in(Some(&given), snapshot.policy()))?;
+                credentials = Some(given);
+                caller
             }
         };
-        let snapshot = self.engine.snapshot();
-        let caller = self.gate.verify(&credentials, &headers, &snapshot).await;
-        let caller =
-            caller.inspect_err(|_| asked.not_let_in(Some(&credentials), snapshot.policy()))?;
         // Said now rather than with the first query. The session is the service's
         // own all the same: every call says for whom it is.
         let id = caller.principal.id();
-        let owner = authenticate::caller(Arc::clone(&caller.principal), &headers, &snapshot)
-            .inspect_err(|_| asked.not_acting_for(&id.to_string(), &headers, snapshot.policy()))?
+        let owner = authenticate::caller(Arc::clone(&caller.principal), headers, &snapshot)
+            .inspect_err(|_| asked.not_acting_for(&id.to_string(), headers, snapshot.policy()))?
             .owner();
         asked.owned_by(&owner);
         let session = caller.session.unwrap_or_else(SessionId::new);
+        let authenticator = snapshot.policy().authenticator();
+        let mint = || {
+            let now = Utc::now();
+            let bearers = &self.gate.bearers;
+            bearers.mint(&caller.principal, authenticator, session, now)
+        };
         let bearer = match credentials {
             // A session does not prolong itself.
-            Credentials::Bearer(token) if self.gate.bearers.open(&token).is_some() => token,
-            Credentials::Bearer(_) | Credentials::Basic { .. } => snapshot
-                .policy()
-                .authenticator()
-                .credential_tag(id)
-                .and_then(|tag| self.gate.bearers.mint(id, tag, session, Utc::now()))
-                .ok_or_else(|| status::internal("a session bearer could not be minted"))?,
+            Some(Credentials::Bearer(token)) if self.gate.bearers.open(&token).is_some() => token,
+            // What a provider says of somebody may be more than we can seal: its own token
+            // does as well.
+            Some(Credentials::Bearer(token)) if caller.principal.voucher().is_some() => {
+                mint().unwrap_or(token)
+            }
+            Some(Credentials::Bearer(_) | Credentials::Basic { .. }) | None => {
+                mint().ok_or_else(|| status::internal("a session bearer could not be minted"))?
+            }
         };
         let acting = owner.acting.as_ref().map(tracing::field::display);
         info!(principal = %owner.principal, acting, "login");

@@ -5,8 +5,10 @@
 //! IPC stream.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -23,6 +25,24 @@ use crate::wire::{wire_batch, wire_schema};
 
 /// One statement is run for each row: more is a bulk load, not a query.
 const ROW_LIMIT: usize = 1024;
+
+/// The schema of parameters that clients are told. Times are announced in milliseconds:
+/// JDBC up to 18.3 writes those, whatever the unit that it was told. What is bound is
+/// taken in the unit that it comes in.
+pub(crate) fn announced(parameters: &Schema) -> SchemaRef {
+    let wire = wire_schema(parameters);
+    let fields = wire.fields().iter().map(|field| {
+        let data_type = if let DataType::Timestamp(_, zone) = field.data_type() {
+            DataType::Timestamp(TimeUnit::Millisecond, zone.clone())
+        } else if let DataType::Time32(_) | DataType::Time64(_) = field.data_type() {
+            DataType::Time32(TimeUnit::Millisecond)
+        } else {
+            return Arc::clone(field);
+        };
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    });
+    Arc::new(Schema::new(fields.collect::<Fields>()))
+}
 
 /// Reads the rows that a client sends; an empty answer for no rows or columns.
 pub(crate) async fn read<S>(stream: S) -> Result<Bytes, Status>

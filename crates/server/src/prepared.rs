@@ -16,6 +16,7 @@ use uuid::Uuid;
 use weft_audit::Kind;
 
 use crate::audit::Asked;
+use crate::authenticate::Presented;
 use crate::call::Call;
 use crate::command::{FlightCommand, refuse_transaction};
 use crate::handle::{self, Content, Statement, StatementHandle};
@@ -57,7 +58,7 @@ impl FlightSql {
             query_id: planned.query_id(),
         };
         let (sealed, _) = self.handles.seal(call.owner(), &handle, call.now)?;
-        let parameter_schema = wire_schema(&parameters);
+        let parameter_schema = parameters::announced(&parameters);
         Ok(CreatePreparedStatementResult {
             prepared_statement_handle: sealed,
             dataset_schema: encode_schema(&schema)?,
@@ -149,7 +150,7 @@ impl FlightSql {
         asked: &mut Asked,
         request: Request<Streaming<FlightData>>,
     ) -> Result<PutResult, Status> {
-        let call = self.enter(asked, request.metadata()).await?;
+        let call = self.enter(asked, Presented::of(&request)).await?;
         self.accept()?;
         let mut messages = request.into_inner();
         let first = messages

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::ServingStatus;
@@ -16,7 +17,7 @@ use tracing::{info, warn};
 use weft_engine::Engine;
 
 use crate::audit::Audit;
-use crate::authenticate::{Bearers, Gate};
+use crate::authenticate::{Bearers, Gate, Oidc};
 use crate::bindings::Bindings;
 use crate::config::ServerConfig;
 use crate::error::{Error, Result};
@@ -40,6 +41,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A bound Flight SQL server.
 pub struct Server {
+    flight_sql: Arc<FlightSql>,
     router: Router,
     incoming: TcpIncoming,
     address: SocketAddr,
@@ -69,18 +71,19 @@ impl Server {
         let snapshot = engine.snapshot();
         let secret = config.secret.as_ref().unwrap_or_else(|| snapshot.secret());
         let secret = secret.expose().as_bytes();
-        let flight_sql = FlightSql {
+        let oidc = Oidc::new().map_err(|error| Error::Transport(error.to_string()))?;
+        let flight_sql = Arc::new(FlightSql {
             engine,
             audit: Audit::new(config.audit.clone()),
-            gate: Gate::new(Bearers::new(Sealer::new(secret, Purpose::Bearer))),
+            gate: Gate::new(Bearers::new(Sealer::new(secret, Purpose::Bearer)), oidc),
             handles: Handles::new(Sealer::new(secret, Purpose::Handle)),
             sessions: Sessions::default(),
             bindings: Bindings::default(),
             info: ServerInfo::new().map_err(|error| Error::Transport(error.to_string()))?,
             draining: draining.clone(),
             stop: stop.clone(),
-        };
-        let flight = FlightServiceServer::new(FlightSqlService(Arc::new(flight_sql)))
+        });
+        let flight = FlightServiceServer::new(FlightSqlService(Arc::clone(&flight_sql)))
             .max_decoding_message_size(DECODED_BYTES)
             .max_encoding_message_size(ENCODED_BYTES);
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -108,6 +111,7 @@ impl Server {
         let address = listener.local_addr().map_err(bind)?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         Ok(Self {
+            flight_sql,
             router,
             incoming,
             address,
@@ -130,6 +134,7 @@ impl Server {
     /// When the transport fails.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self {
+            flight_sql,
             router,
             incoming,
             address,
@@ -139,6 +144,7 @@ impl Server {
             stop,
         } = self;
         info!(%address, "listening");
+        let _early = fetch_keys(&flight_sql);
         let signal = draining.clone();
         let serving = router.serve_with_incoming_shutdown(incoming, signal.cancelled_owned());
         let mut serving = std::pin::pin!(serving);
@@ -165,6 +171,18 @@ impl Server {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// Fetches the keys of OpenID providers before somebody waits for them. Ends when
+/// dropped.
+fn fetch_keys(flight_sql: &Arc<FlightSql>) -> JoinSet<()> {
+    let mut fetching = JoinSet::new();
+    let snapshot = flight_sql.engine.snapshot();
+    for issuer in snapshot.policy().authenticator().issuers() {
+        let (flight_sql, issuer) = (Arc::clone(flight_sql), Arc::clone(issuer));
+        fetching.spawn(async move { flight_sql.gate.oidc.prepare(&issuer).await });
+    }
+    fetching
 }
 
 fn transport(error: &tonic::transport::Error) -> Error {

@@ -23,7 +23,7 @@ use weft_audit::Kind;
 use weft_engine::Engine;
 
 use crate::audit::{Asked, Audit};
-use crate::authenticate::Gate;
+use crate::authenticate::{Gate, Presented};
 use crate::bindings::Bindings;
 use crate::call::Call;
 use crate::command::FlightCommand;
@@ -73,7 +73,7 @@ impl FlightSql {
         asked: &mut Asked,
         request: Request<FlightDescriptor>,
     ) -> Result<FlightInfo, Status> {
-        let call = self.enter(asked, request.metadata()).await?;
+        let call = self.enter(asked, Presented::of(&request)).await?;
         self.accept()?;
         let descriptor = request.into_inner();
         let info = match FlightCommand::of_descriptor(&descriptor)? {
@@ -100,7 +100,7 @@ impl FlightSql {
         asked: &mut Asked,
         request: Request<FlightDescriptor>,
     ) -> Result<SchemaResult, Status> {
-        let call = self.enter(asked, request.metadata()).await?;
+        let call = self.enter(asked, Presented::of(&request)).await?;
         self.accept()?;
         let schema = match FlightCommand::of_descriptor(request.get_ref())? {
             FlightCommand::Statement { sql } => self.statement_schema(asked, &call, &sql).await?,
@@ -130,7 +130,7 @@ impl FlightSql {
         asked: &mut Asked,
         request: Request<Ticket>,
     ) -> Result<FlightDataStream, Status> {
-        let call = self.enter(asked, request.metadata()).await?;
+        let call = self.enter(asked, Presented::of(&request)).await?;
         self.accept()?;
         match FlightCommand::decode(&request.get_ref().ticket)? {
             FlightCommand::Ticket { handle } => self.redeem(asked, &call, &handle).await,
@@ -179,16 +179,16 @@ impl FlightSql {
     /// Refuses a call that nobody may make.
     async fn refuse<T, R>(&self, request: Request<T>, reason: Status) -> Result<R, Status> {
         let mut asked = self.audit.asked(Kind::Call, &request);
-        let headers = request.metadata().clone();
-        drop(request);
-        let entered = self.enter(&mut asked, &headers).await;
+        let (headers, extensions, _) = request.into_parts();
+        let request = Request::from_parts(headers, extensions, ());
+        let entered = self.enter(&mut asked, Presented::of(&request)).await;
         let refused = entered.and_then(|_| Err(reason));
         self.audit.settle(asked, refused).await
     }
 
     async fn actions(&self, request: Request<Empty>) -> Result<Vec<ActionType>, Status> {
         let mut asked = self.audit.asked(Kind::Call, &request);
-        let entered = self.enter(&mut asked, request.metadata()).await;
+        let entered = self.enter(&mut asked, Presented::of(&request)).await;
         let actions = entered.map(|_| action::action_types());
         self.audit.settle(asked, actions).await
     }

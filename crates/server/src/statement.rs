@@ -131,7 +131,8 @@ impl FlightSql {
         let entry = self.audit.begin(asked, &first);
         stream::spawn(schema, self.stop.clone(), move |mut sink| async move {
             sink.record(entry);
-            let ran = run_all(first, &session, &sql, rows, query_id, &mut sink).await;
+            let ran = run_all(first, &session, &sql, rows, query_id, &mut sink);
+            let ran = Box::pin(ran).await;
             sink.end(ran).await
         })
     }
@@ -216,7 +217,10 @@ pub(crate) async fn plan_bound(
 async fn execute(planned: PlannedQuery, sink: &mut Sink) -> Result<RunningQuery, Stopped> {
     let query_id = planned.query_id();
     let failed = |error: weft_engine::Error| Stopped::of_engine(&error, query_id);
-    let mut running = sink.wait_for(planned.execute()).await?.map_err(failed)?;
+    let mut running = sink
+        .wait_for(Box::pin(planned.execute()))
+        .await?
+        .map_err(failed)?;
     while let Some(batch) = sink.wait_for(running.next()).await? {
         let batch = batch.map_err(failed)?;
         tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use tonic::transport::{Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use crate::config::TlsConfig;
 
@@ -11,7 +11,14 @@ pub(crate) fn server_config(config: &TlsConfig) -> ServerTlsConfig {
     // Two providers are linked, and tonic takes the process's: an error means
     // that `main` has chosen already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    ServerTlsConfig::new().identity(Identity::from_pem(&config.cert_pem, &config.key_pem))
+    let tls =
+        ServerTlsConfig::new().identity(Identity::from_pem(&config.cert_pem, &config.key_pem));
+    match &config.client_ca_pem {
+        None => tls,
+        Some(authority) => tls
+            .client_ca_root(Certificate::from_pem(authority))
+            .client_auth_optional(true),
+    }
 }
 
 /// An error with its causes; tonic's own text is only "transport error".

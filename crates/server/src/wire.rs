@@ -15,8 +15,10 @@
 //! | `Date64` | `Date32` |
 //!
 //! and so on inside lists, structs and maps. Metadata of schema and fields stays
-//! behind.
+//! behind; a decimal's says how many digits it has, because JDBC looks for them there
+//! and not in its type.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -30,8 +32,29 @@ use sha2::{Digest, Sha256};
 
 /// The schema that clients are told and sent for results of `schema`.
 pub(crate) fn wire_schema(schema: &Schema) -> SchemaRef {
-    let fields: Fields = schema.fields().iter().map(wire_field).collect();
-    Arc::new(Schema::new(fields))
+    let fields = schema.fields().iter().map(|field| {
+        let field = wire_field(field);
+        match digits(field.data_type()) {
+            Some(digits) => Arc::new(field.as_ref().clone().with_metadata(digits)),
+            None => field,
+        }
+    });
+    Arc::new(Schema::new(fields.collect::<Fields>()))
+}
+
+fn digits(data_type: &DataType) -> Option<HashMap<String, String>> {
+    let (DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) =
+        data_type
+    else {
+        return None;
+    };
+    Some(HashMap::from([
+        (
+            "ARROW:FLIGHT:SQL:PRECISION".to_owned(),
+            precision.to_string(),
+        ),
+        ("ARROW:FLIGHT:SQL:SCALE".to_owned(), scale.to_string()),
+    ]))
 }
 
 /// `batch` as clients receive it; `schema` is the [`wire_schema`] of the result.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rcgen::CertifiedKey;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use weft_audit::Trail;
 use weft_engine::{CatalogConfig, Engine, EngineConfig, LiveMesh};
 use weft_server::{Server, ServerConfig, TlsConfig};
@@ -23,6 +23,8 @@ pub(crate) struct TestServerConfig {
     /// Serves TLS with a certificate for `localhost` that only the clients of
     /// this server trust.
     pub(crate) tls: bool,
+    /// With TLS, who may vouch for clients: a certificate, PEM.
+    pub(crate) client_authority: Option<String>,
     pub(crate) engine: EngineConfig,
     /// How long streams may run on after [`TestServer::stop`].
     pub(crate) drain: Option<Duration>,
@@ -73,7 +75,8 @@ impl TestServer {
         settings.system_tables.extend(tables.unwrap_or_default());
         let engine = Engine::new(Arc::clone(&live), settings).expect("the engine starts");
         let (tls, authority) = if config.tls {
-            let (tls, authority) = certificate();
+            let (mut tls, authority) = certificate();
+            tls.client_ca_pem = config.client_authority.map(String::into_bytes);
             (Some(tls), Some(authority))
         } else {
             (None, None)
@@ -127,12 +130,21 @@ impl TestServer {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
+        self.endpoint_as(None)
+    }
+
+    /// For a client that shows a certificate.
+    pub(crate) fn endpoint_as(&self, identity: Option<Identity>) -> Endpoint {
         match &self.authority {
             None => Endpoint::from_shared(format!("http://{}", self.address)).unwrap(),
             Some(authority) => {
                 let tls = ClientTlsConfig::new()
                     .ca_certificate(Certificate::from_pem(authority))
                     .domain_name("localhost");
+                let tls = match identity {
+                    Some(identity) => tls.identity(identity),
+                    None => tls,
+                };
                 Endpoint::from_shared(format!("https://localhost:{}", self.address.port()))
                     .unwrap()
                     .tls_config(tls)
@@ -164,6 +176,7 @@ fn certificate() -> (TlsConfig, String) {
     let tls = TlsConfig {
         cert_pem: authority.clone().into_bytes(),
         key_pem: signing_key.serialize_pem().into_bytes(),
+        client_ca_pem: None,
     };
     (tls, authority)
 }

@@ -28,6 +28,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Claim {
     owner: Owner,
+    /// Who called, where somebody vouches for them.
+    vouched: Option<Arc<Principal>>,
     /// Of the credential that made the call.
     credential_tag: Option<[u8; 16]>,
     purpose: Option<Purpose>,
@@ -49,7 +51,8 @@ impl Claim {
     ) -> Self {
         let (snapshot, viewer) = (session.snapshot(), session.viewer());
         let policy = snapshot.policy();
-        let mut valid_until = None;
+        let voucher = viewer.principal.voucher();
+        let mut valid_until = voucher.map(|voucher| voucher.until);
         let decide = |table: &TableId| {
             let decision = decide(policy, viewer, table);
             valid_until = earliest(valid_until, decision.valid_until);
@@ -58,6 +61,7 @@ impl Claim {
         let tables = tables.iter().map(decide).collect();
         Self {
             owner: session.owner().clone(),
+            vouched: voucher.map(|_| Arc::clone(&viewer.principal)),
             credential_tag: policy
                 .authenticator()
                 .credential_tag(session.owner().caller()),
@@ -101,10 +105,10 @@ impl Claim {
         now: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, String> {
         let principal = self
-            .principal(policy)
+            .principal(policy, now)
             .ok_or("the caller would not be let in")?;
+        let mut valid_until = principal.voucher().map(|voucher| voucher.until);
         let viewer = Viewer::new(principal, now).with_purpose(self.purpose.clone());
-        let mut valid_until = None;
         for (table, digest) in &self.tables {
             let decision = decide(policy, &viewer, table);
             if decision.digest.is_none() || decision.digest != *digest {
@@ -121,8 +125,11 @@ impl Claim {
 
     /// Whose rights count, as the identity file has them now: the credential of
     /// the call is still in force, and who acts for another still may.
-    fn principal(&self, policy: &PolicySnapshot) -> Option<Arc<Principal>> {
+    fn principal(&self, policy: &PolicySnapshot, now: DateTime<Utc>) -> Option<Arc<Principal>> {
         let authenticator = policy.authenticator();
+        if let Some(vouched) = &self.vouched {
+            return authenticator.stands(vouched, now);
+        }
         let tag = authenticator.credential_tag(self.owner.caller());
         if tag.is_none() || tag != self.credential_tag {
             return None;

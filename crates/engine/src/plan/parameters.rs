@@ -8,7 +8,10 @@ use datafusion::{
         ParamValues, ScalarValue,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
-    logical_expr::{Expr, LogicalPlan, expr::Placeholder},
+    logical_expr::{
+        Expr, LogicalPlan,
+        expr::{Cast, Placeholder, TryCast},
+    },
 };
 
 use crate::error::{Error, Result, classify};
@@ -33,6 +36,9 @@ impl Parameters {
             return Ok((plan, Self::none()));
         }
         let mut known = plan.get_parameter_types().map_err(classify)?;
+        for (id, wanted) in casts(&plan)? {
+            known.entry(id).or_default().get_or_insert(wanted);
+        }
         for id in counts_of_rows(&plan)? {
             known.entry(id).or_default().get_or_insert(DataType::Int64);
         }
@@ -99,6 +105,29 @@ impl Parameters {
         });
         typed.map(|typed| typed.data).map_err(classify)
     }
+}
+
+/// The parameters that a cast stands around, with its type: what is bound is meant
+/// to be of it, and not a text to be read.
+fn casts(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                let (Expr::Cast(Cast { expr: inner, field })
+                | Expr::TryCast(TryCast { expr: inner, field })) = expr
+                else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                if let Expr::Placeholder(Placeholder { id, field: None }) = inner.as_ref() {
+                    found.push((id.clone(), field.data_type().clone()));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .map_err(classify)?;
+    Ok(found)
 }
 
 /// The parameters of `LIMIT` and `OFFSET`, which the engine does not infer.

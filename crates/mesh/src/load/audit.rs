@@ -140,7 +140,7 @@ fn read_when_unwritable(source: &Source, fields: &Fields<'_>) -> Option<WhenUnwr
     }
 }
 
-fn read_duration(source: &Source, node: &Node, what: &str) -> Option<Duration> {
+pub(crate) fn read_duration(source: &Source, node: &Node, what: &str) -> Option<Duration> {
     let text = source.read_text(node, what)?;
     let seconds = measured(text, &DURATIONS).map(Duration::from_secs);
     if seconds.is_none() {

@@ -295,7 +295,7 @@ pub(crate) fn read_names(source: &Source, node: &Node, what: &'static str) -> Ve
     names
 }
 
-fn refuse_empty(source: &Source, node: &Node, what: &str) {
+pub(crate) fn refuse_empty(source: &Source, node: &Node, what: &str) {
     if node.kind() == Kind::List && node.items().is_empty() {
         source
             .error(node, "empty", format!("`{what}` is an empty list"))

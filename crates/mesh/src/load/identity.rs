@@ -6,20 +6,22 @@ use std::path::Path;
 use argon2::password_hash::PasswordHash;
 
 use super::grants::read_grantees;
-use crate::fault::Span;
+use super::oidc::read_issuers;
+use crate::fault::{Span, Spanned};
 use crate::grant::{Grantee, is_principal_name};
 use crate::identity::{Identity, IdentityCredential, IdentityUser, PasswordSource};
 use crate::secret::SecretRef;
 use crate::yaml::{Fields, Kind, Node, Source};
 
-pub(crate) fn read_identity(source: &Source, node: &Node) -> Identity {
+/// The identities, and where the tokens of people are kept.
+pub(crate) fn read_identity(source: &Source, node: &Node) -> (Identity, Option<Spanned<String>>) {
     if let Some(users) = node.child("users")
         && users.kind() != Kind::List
     {
         source.hide(users);
     }
     let Some(fields) = Fields::open(source, node, "`identity`") else {
-        return Identity::default();
+        return Default::default();
     };
     let mut users: Vec<IdentityUser> = Vec::new();
     let mut seen: HashMap<String, Span> = HashMap::new();
@@ -44,9 +46,17 @@ pub(crate) fn read_identity(source: &Source, node: &Node) -> Identity {
         seen.insert(user.name.value.clone(), user.name.span.clone());
         users.push(user);
     }
-    fields.not_supported_yet("oidc");
+    let issuers = read_issuers(source, fields.list("oidc"));
+    let tokens = fields
+        .get("tokens")
+        .and_then(|node| Some(source.spanned(node, source.read_text(node, "tokens")?)));
     fields.finish();
-    Identity { users }
+    let identity = Identity {
+        users,
+        issuers,
+        ..Identity::default()
+    };
+    (identity, tokens)
 }
 
 fn read_user(source: &Source, node: &Node) -> Option<IdentityUser> {
@@ -87,9 +97,16 @@ fn read_user(source: &Source, node: &Node) -> Option<IdentityUser> {
         },
     };
     let (password, token) = (fields.get("password"), fields.get("token"));
+    let certificate = fields.get("certificate");
     let credential = match service {
         Some(false) => {
             refuse_credential(source, token, "`token` is for services", "password");
+            refuse_credential(
+                source,
+                certificate,
+                "`certificate` is for services",
+                "password",
+            );
             let node = match password {
                 Some(node) => Some(node),
                 None => fields.required("password"),
@@ -99,12 +116,26 @@ fn read_user(source: &Source, node: &Node) -> Option<IdentityUser> {
         }
         Some(true) => {
             refuse_credential(source, password, "`password` is for people", "token");
-            let node = match token {
-                Some(node) => Some(node),
-                None => fields.required("token"),
-            };
-            node.and_then(|node| read_secret(source, node, "token"))
-                .map(IdentityCredential::Token)
+            match (token, certificate) {
+                (Some(_), Some(node)) => {
+                    source
+                        .error(
+                            node,
+                            "wrong-credential",
+                            "a service has a `token` or a `certificate`, not both",
+                        )
+                        .help("remove one of the two")
+                        .report();
+                    None
+                }
+                (None, Some(node)) => {
+                    read_certificate(source, node).map(IdentityCredential::Certificate)
+                }
+                (token, None) => token
+                    .or_else(|| fields.required("token"))
+                    .and_then(|node| read_secret(source, node, "token"))
+                    .map(IdentityCredential::Token),
+            }
         }
         None => None,
     };
@@ -147,6 +178,26 @@ fn read_user(source: &Source, node: &Node) -> Option<IdentityUser> {
         attributes,
         impersonates,
     })
+}
+
+/// A URI or a DNS name, as certificates have it.
+fn read_certificate(source: &Source, node: &Node) -> Option<String> {
+    let text = source.read_text(node, "certificate")?;
+    let is_uri = text.contains("://") && url::Url::parse(text).is_ok();
+    let is_host = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let is_dns = text.chars().all(is_host) && !text.starts_with(['.', '-']);
+    if is_uri || is_dns {
+        return Some(text.to_owned());
+    }
+    source
+        .error(
+            node,
+            "wrong-value",
+            format!("`{text}` is not a subject alternative name"),
+        )
+        .help("write the URI or the DNS name in the certificate: `spiffe://acme.example/bi` or `bi.acme.example`; no wildcards")
+        .report();
+    None
 }
 
 /// The groups for whose members a service may act. Only groups: a service

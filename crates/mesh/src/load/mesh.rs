@@ -8,7 +8,7 @@ use super::grants::{read_grantees, read_names};
 use super::identity::{read_identity, read_secret};
 use crate::access_test::Requirements;
 use crate::fault::Spanned;
-use crate::identity::{Identity, Mesh};
+use crate::identity::Mesh;
 use crate::name::MeshName;
 use crate::yaml::{Fields, Node, Source, check_header};
 
@@ -23,6 +23,8 @@ pub(crate) struct MeshDraft {
     pub(crate) audit: Option<AuditDraft>,
     /// The path of the guardrails, as written.
     pub(crate) guardrails: Option<Spanned<String>>,
+    /// The folder of personal access tokens, as written.
+    pub(crate) tokens: Option<Spanned<String>>,
 }
 
 /// Reads the tree of `mesh.yaml`; `mesh` is only there if the essentials are.
@@ -41,10 +43,10 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
     let secret = fields
         .get("secret")
         .and_then(|node| read_secret(source, node, "secret"));
-    let identity = fields
+    let (identity, tokens) = fields
         .get("identity")
         .map(|node| read_identity(source, node))
-        .unwrap_or_else(Identity::default);
+        .unwrap_or_default();
     let auditors = fields
         .get("auditors")
         .map(|node| read_grantees(source, node, "auditors"))
@@ -76,6 +78,7 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
         domains,
         audit,
         guardrails,
+        tokens,
     }
 }
 

@@ -10,10 +10,12 @@ mod guardrails;
 mod identity;
 mod local;
 mod mesh;
+mod oidc;
 mod options;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,7 @@ use self::files::Files;
 pub use self::files::fingerprint;
 use self::guardrails::read_guardrails;
 use self::mesh::{MeshDraft, read_mesh};
+use self::tokens::load_tokens;
 use crate::domain::Domain;
 use crate::fault::{Fault, Span, Spanned};
 use crate::guardrail::GuardrailManifest;
@@ -116,6 +119,16 @@ pub fn load(mesh_yaml: &Path) -> LoadReport {
         mesh_faults.append(&mut faults);
         if let Some(mesh) = &mut draft.mesh {
             mesh.guardrails = guardrails;
+        }
+    }
+
+    if let Some(named) = draft.tokens.take() {
+        let (tokens, mut faults) =
+            load_tokens(&mut files, &folder, shown_folder, &named, &mut texts);
+        mesh_faults.append(&mut faults);
+        if let Some(mesh) = &mut draft.mesh {
+            mesh.identity.tokens = tokens;
+            mesh.identity.token_folder = Some(folder.join(&named.value));
         }
     }
 

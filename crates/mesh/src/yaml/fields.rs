@@ -78,24 +78,6 @@ impl<'a> Fields<'a> {
             .unwrap_or_default()
     }
 
-    /// Refuses a key that has a meaning in the design, and none here yet.
-    pub(crate) fn not_supported_yet(&self, key: &'static str) {
-        self.asked.borrow_mut().push(key);
-        for (name, value) in self.node.entries() {
-            if name.key_text() == Some(key) {
-                self.source.hide_if_secret(value);
-                self.source
-                    .error(
-                        name,
-                        "not-supported-yet",
-                        format!("`{key}` is not supported yet"),
-                    )
-                    .help("remove the key: it would have no effect")
-                    .report();
-            }
-        }
-    }
-
     /// Reports every key that nothing asked for.
     pub(crate) fn finish(self) {
         let asked = self.asked.into_inner();

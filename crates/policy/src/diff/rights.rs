@@ -2,9 +2,12 @@
 //! answers for domains and the mesh, which tables one query may read
 //! ([`combinations`](super::combinations)).
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_mesh::{IdentityCredential, PasswordSource, SecretRef, TableId, WhenUnwritable};
+use weft_mesh::{
+    AccessToken, IdentityCredential, PasswordSource, SecretRef, TableId, WhenUnwritable,
+};
 
 use super::{
     MeshState,
@@ -43,6 +46,7 @@ pub(super) fn changes(
     demands(&mut told, old, new);
     entitlements(&mut told, old, new);
     impersonation(&mut told, old, new);
+    vouchers(&mut told, old, new);
     let mut combinations = Combinations::new(old.policy, new.policy, grounds);
     for candidate in &subjects.candidates {
         identity(&mut told, candidate);
@@ -134,7 +138,7 @@ fn impersonation(told: &mut Told, old: &MeshState<'_>, new: &MeshState<'_>) {
         let users = &state.mesh.identity.users;
         let services = users
             .iter()
-            .filter(|it| matches!(it.credential, IdentityCredential::Token(_)))
+            .filter(|it| !matches!(it.credential, IdentityCredential::Password(_)))
             .filter(|it| !it.impersonates.is_empty());
         services
             .map(|service| {
@@ -209,6 +213,78 @@ fn identity(told: &mut Told, candidate: &Candidate) {
     }
 }
 
+/// Whose word lets in people whom the mesh does not know, and what lets in those
+/// whom it knows beside their passwords.
+fn vouchers(told: &mut Told, old: &MeshState<'_>, new: &MeshState<'_>) {
+    let issuers = |state: &MeshState<'_>| -> BTreeMap<String, [u8; 16]> {
+        let known = state.policy.authenticator();
+        let issuers = known.issuers().map(|it| it.issuer.value.clone());
+        let tagged = issuers.filter_map(|name| {
+            let (_, tag) = known.issuer(&name)?;
+            Some((name, tag))
+        });
+        tagged.collect()
+    };
+    let mut note = |direction, what| told.add(RightKind::Identity, direction, what, None);
+    let (before, after) = (issuers(old), issuers(new));
+    for (name, tag) in &after {
+        match before.get(name) {
+            None => note(Direction::GAIN, format!("tokens of {name} let in")),
+            Some(other) if other != tag => note(
+                Direction::BOTH,
+                format!("tokens of {name} let in others, or for other groups"),
+            ),
+            Some(_) => {}
+        }
+    }
+    for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        note(
+            Direction::LOSS,
+            format!("tokens of {name} let nobody in any longer"),
+        );
+    }
+    let tokens = |state: &MeshState<'_>| -> BTreeMap<String, AccessToken> {
+        let tokens = state.mesh.identity.tokens.iter();
+        tokens.map(|it| (it.id.value.clone(), it.clone())).collect()
+    };
+    let (before, after) = (tokens(old), tokens(new));
+    let mut note = |token: &AccessToken, direction, what: String| {
+        let who = Subject::Principal(PrincipalId::user(&token.user));
+        told.add(RightKind::Identity, direction, what, Some(&who));
+    };
+    for (id, token) in &after {
+        let longer = before.get(id).map(|other| {
+            let same = (&other.user, other.digest) == (&token.user, token.digest);
+            (same, token.expires.cmp(&other.expires))
+        });
+        match longer {
+            None | Some((false, _)) => note(
+                token,
+                Direction::GAIN,
+                format!("can log in with the token {id}"),
+            ),
+            Some((true, Ordering::Greater)) => note(
+                token,
+                Direction::GAIN,
+                format!("can log in for longer with the token {id}"),
+            ),
+            Some((true, Ordering::Less)) => note(
+                token,
+                Direction::LOSS,
+                format!("can log in for less long with the token {id}"),
+            ),
+            Some((true, Ordering::Equal)) => {}
+        }
+    }
+    for (id, token) in &before {
+        let gone = after.get(id).is_none_or(|it| it.user != token.user);
+        if gone {
+            let what = format!("can log in with the token {id} no longer");
+            note(token, Direction::LOSS, what);
+        }
+    }
+}
+
 /// Whoever has another password or token may be another person.
 fn credential(told: &mut Told, candidate: &Candidate, old: &MeshState<'_>, new: &MeshState<'_>) {
     let Subject::Principal(id) = &candidate.subject else {
@@ -219,7 +295,9 @@ fn credential(told: &mut Told, candidate: &Candidate, old: &MeshState<'_>, new: 
         let user = users.find(|it| {
             let own = match &it.credential {
                 IdentityCredential::Password(_) => PrincipalId::user(&it.name.value),
-                IdentityCredential::Token(_) => PrincipalId::service(&it.name.value),
+                IdentityCredential::Token(_) | IdentityCredential::Certificate(_) => {
+                    PrincipalId::service(&it.name.value)
+                }
             };
             own == *id
         })?;
@@ -227,6 +305,7 @@ fn credential(told: &mut Told, candidate: &Candidate, old: &MeshState<'_>, new: 
             IdentityCredential::Password(PasswordSource::Phc(hash)) => hash.clone(),
             IdentityCredential::Password(PasswordSource::Ref(secret))
             | IdentityCredential::Token(secret) => place(secret, state),
+            IdentityCredential::Certificate(name) => format!("certificate {name}"),
         })
     };
     if let (Some(before), Some(after)) = (of(old), of(new))

@@ -40,7 +40,10 @@ fn service(folder: &std::path::Path, name: &str, token: &str) -> IdentityUser {
 }
 
 fn resolve(users: Vec<IdentityUser>) -> (Authenticator, Vec<String>) {
-    let (authenticator, faults) = Authenticator::resolve(&Identity { users });
+    let (authenticator, faults) = Authenticator::resolve(&Identity {
+        users,
+        ..Identity::default()
+    });
     assert!(faults.iter().all(|fault| !fault.is_error()));
     (
         authenticator,

@@ -2,14 +2,17 @@
 //! `UNAUTHENTICATED`.
 //!
 //! Every call proves who it is: with `Basic` (users), with `Bearer` (the token
-//! of a service, or the session bearer that Handshake minted). A session bearer
-//! is only a short cut around the password: it names a principal, and that
-//! principal is looked up anew in the identity file of the moment.
+//! of a service, that of an OpenID provider, or the session bearer that Handshake
+//! minted). A session bearer is only a short cut around the password: it names a
+//! principal, and that principal is looked up anew in the identity file of the
+//! moment; the provider behind a principal, likewise.
 
 mod bearer;
 mod credentials;
 mod failures;
+mod oidc;
 mod on_behalf;
+mod presented;
 mod verified;
 
 use std::sync::Arc;
@@ -26,7 +29,10 @@ use weft_policy::Principal;
 pub(crate) use self::bearer::Bearers;
 pub(crate) use self::credentials::{Credentials, cookie};
 use self::failures::Failures;
+pub(crate) use self::oidc::Oidc;
+use self::oidc::Refused;
 pub(crate) use self::on_behalf::{HEADER as ON_BEHALF_OF, caller};
+pub(crate) use self::presented::Presented;
 use self::verified::VerifiedLogins;
 use crate::session::SessionId;
 use crate::status;
@@ -45,6 +51,7 @@ pub(crate) struct Authenticated {
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) bearers: Bearers,
+    pub(crate) oidc: Oidc,
     verified: VerifiedLogins,
     failures: Failures,
     /// Argon2 takes tens of milliseconds and megabytes: a few at a time.
@@ -52,28 +59,56 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(bearers: Bearers) -> Self {
+    pub(crate) fn new(bearers: Bearers, oidc: Oidc) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             bearers,
+            oidc,
             verified: VerifiedLogins::new(),
             failures: Failures::default(),
             hashing: Semaphore::new(cores.div_ceil(2)),
         }
     }
 
-    /// Who sent a call with these headers.
+    /// Who sent a call that presents this. A certificate counts where there is no
+    /// header: whoever sends one says who they want to be.
     pub(crate) async fn authenticate(
         &self,
-        headers: &MetadataMap,
+        presented: &Presented<'_>,
         snapshot: &Arc<MeshSnapshot>,
     ) -> Result<Authenticated, Status> {
-        let credentials = Credentials::of_headers(headers)?.ok_or_else(|| {
+        if let Some(credentials) = Credentials::of_headers(presented.headers)? {
+            return self.verify(&credentials, presented.headers, snapshot).await;
+        }
+        self.certified(presented, snapshot)?.ok_or_else(|| {
             Status::unauthenticated(
                 "no credentials: send `authorization: Basic …` or `Bearer …`, or log in with Handshake",
             )
-        })?;
-        self.verify(&credentials, headers, snapshot).await
+        })
+    }
+
+    /// The service of the connection's certificate; none where there is none.
+    pub(crate) fn certified(
+        &self,
+        presented: &Presented<'_>,
+        snapshot: &MeshSnapshot,
+    ) -> Result<Option<Authenticated>, Status> {
+        let Some(names) = presented.certificate_names() else {
+            return Ok(None);
+        };
+        let authenticator = snapshot.policy().authenticator();
+        match authenticator.service_with_certificate(&names) {
+            Some(principal) => Ok(Some(Authenticated {
+                principal,
+                session: SessionId::of_cookie(presented.headers),
+            })),
+            None => {
+                info!(?names, "a certificate is nobody's");
+                Err(Status::unauthenticated(
+                    "no service has the name in the client's certificate, and no other credentials were sent",
+                ))
+            }
+        }
     }
 
     /// Who holds these credentials.
@@ -88,11 +123,11 @@ impl Gate {
                 principal: self.login(user, password, snapshot).await?,
                 session: SessionId::of_cookie(headers),
             }),
-            Credentials::Bearer(token) => self.bearer(token, headers, snapshot),
+            Credentials::Bearer(token) => self.bearer(token, headers, snapshot).await,
         }
     }
 
-    fn bearer(
+    async fn bearer(
         &self,
         token: &str,
         headers: &MetadataMap,
@@ -100,27 +135,30 @@ impl Gate {
     ) -> Result<Authenticated, Status> {
         let authenticator = snapshot.policy().authenticator();
         if let Some(bearer) = self.bearers.open(token) {
-            let alive = Utc::now() < bearer.expires
-                && authenticator.credential_tag(&bearer.principal) == Some(bearer.credential_tag);
-            return authenticator
-                .principal(&bearer.principal)
-                .filter(|_| alive)
+            return bearer
+                .principal(authenticator, Utc::now())
                 .map(|principal| Authenticated {
                     principal,
                     session: Some(bearer.session),
                 })
                 .ok_or_else(|| Status::unauthenticated("the session has ended: log in again"));
         }
-        authenticator
-            .verify_token(token)
-            .map(|principal| Authenticated {
-                principal,
-                session: SessionId::of_cookie(headers),
-            })
-            .ok_or_else(|| {
-                info!("a bearer token was refused");
-                Status::unauthenticated("the bearer token is not valid")
-            })
+        let now = Utc::now();
+        let known = authenticator
+            .verify_access_token(token, now)
+            .or_else(|| authenticator.verify_token(token));
+        let principal = match known {
+            Some(principal) => principal,
+            None if Oidc::is_token(token) && authenticator.issuers().next().is_some() => {
+                let verified = self.oidc.verify(token, authenticator, now).await;
+                verified.map_err(|refused| not_let_in(&refused))?
+            }
+            None => return Err(not_let_in(&Refused::Invalid("nobody has it".to_owned()))),
+        };
+        Ok(Authenticated {
+            principal,
+            session: SessionId::of_cookie(headers),
+        })
     }
 
     async fn login(
@@ -160,6 +198,23 @@ impl Gate {
                 warn!(user, "login failed");
                 Err(Status::unauthenticated("user name or password is wrong"))
             }
+        }
+    }
+}
+
+fn not_let_in(refused: &Refused) -> Status {
+    match refused {
+        Refused::Invalid(reason) => {
+            info!(reason, "a bearer token was refused");
+            Status::unauthenticated("the bearer token is not valid")
+        }
+        Refused::Unfit(reason) => {
+            info!(reason, "a bearer token was refused");
+            Status::unauthenticated(*reason)
+        }
+        Refused::Unavailable(reason) => {
+            warn!(reason, "a bearer token cannot be checked");
+            status::unavailable("the OpenID provider of the token is out of reach")
         }
     }
 }

@@ -86,8 +86,8 @@ fn fitted(
 pub(crate) fn fits(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Date32, Date64, Dictionary, FixedSizeList, Float16, Float32, Float64,
-        LargeBinary, LargeList, LargeUtf8, List, Null, Struct, Time32, Time64, Timestamp, Utf8,
-        Utf8View,
+        LargeBinary, LargeList, LargeUtf8, List, Map, Null, Struct, Time32, Time64, Timestamp,
+        Utf8, Utf8View,
     };
     if from == to {
         return true;
@@ -126,6 +126,17 @@ pub(crate) fn fits(from: &DataType, to: &DataType) -> bool {
         (List(from) | LargeList(from) | FixedSizeList(from, _), List(to) | LargeList(to)) => {
             fits(from.data_type(), to.data_type())
         }
+        // The parts of a map have places, and names of the file's format.
+        (Map(from, _), Map(to, _)) => match (from.data_type(), to.data_type()) {
+            (Struct(from), Struct(to)) => {
+                from.len() == to.len()
+                    && from
+                        .iter()
+                        .zip(to)
+                        .all(|(from, to)| fits(from.data_type(), to.data_type()))
+            }
+            _ => false,
+        },
         (Struct(from), Struct(to)) => {
             to.iter().all(
                 |wanted| match from.iter().find(|field| field.name() == wanted.name()) {

@@ -190,6 +190,6 @@ fn grantee(user: &IdentityUser) -> Grantee {
     let name = user.name.value.clone();
     match &user.credential {
         IdentityCredential::Password(_) => Grantee::User(name),
-        IdentityCredential::Token(_) => Grantee::Service(name),
+        IdentityCredential::Token(_) | IdentityCredential::Certificate(_) => Grantee::Service(name),
     }
 }

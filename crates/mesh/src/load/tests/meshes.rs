@@ -74,7 +74,7 @@ fn unknown_key_without_a_near_one_lists_all_and_shows_no_value() {
         fixture.fault(),
         "mesh.yaml:13:7: error[unknown-key]: `colour` is not a key of a user\n\
          13 | (not shown: this line may hold a secret)\n  \
-         = help: the keys are `name`, `kind`, `password`, `token`, `groups`, `attributes`, `impersonates`"
+         = help: the keys are `name`, `kind`, `password`, `token`, `certificate`, `groups`, `attributes`, `impersonates`"
     );
 }
 
@@ -108,22 +108,6 @@ fn duplicate_key() {
          13 | (not shown: this line may hold a secret)\n  \
          = help: keep one of the two"
     );
-}
-
-#[test]
-fn what_is_designed_but_not_built_is_refused() {
-    let fixture = Fixture::new();
-    fixture.append(MESH_YAML, "  oidc: []\n");
-    assert_eq!(fixture.rules(), ["not-supported-yet"]);
-    assert_eq!(
-        fixture.fault(),
-        "mesh.yaml:13:3: error[not-supported-yet]: `oidc` is not supported yet\n\
-         13 |   oidc: []\n   \
-            |   ^\n  \
-         = help: remove the key: it would have no effect"
-    );
-    let report = fixture.load();
-    assert!(report.mesh.is_none());
 }
 
 #[test]

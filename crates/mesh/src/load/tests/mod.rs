@@ -9,5 +9,6 @@ mod grants;
 mod guardrails;
 mod identity;
 mod meshes;
+mod oidc;
 mod secrets;
 mod storages;

@@ -38,7 +38,9 @@ impl People {
         let reference = SecretRef::parse(reference).unwrap();
         let user = self.0.iter_mut().find(|it| it.name.value == name).unwrap();
         user.credential = match user.credential {
-            IdentityCredential::Token(_) => IdentityCredential::Token(reference),
+            IdentityCredential::Token(_) | IdentityCredential::Certificate(_) => {
+                IdentityCredential::Token(reference)
+            }
             IdentityCredential::Password(_) => {
                 IdentityCredential::Password(weft_mesh::PasswordSource::Ref(reference))
             }
@@ -91,6 +93,7 @@ impl State {
         let mut mesh = some_mesh().clone();
         mesh.identity = Identity {
             users: people.0.clone(),
+            ..Identity::default()
         };
         let domains: Vec<Arc<Domain>> = domains.into_iter().map(Arc::new).collect();
         let held: Vec<&Domain> = domains.iter().map(AsRef::as_ref).collect();

@@ -1,0 +1,54 @@
+//! What a call presents of its caller: headers, and the certificate of its connection.
+
+use std::sync::Arc;
+
+use tonic::Request;
+use tonic::metadata::MetadataMap;
+use tonic::transport::CertificateDer;
+use tracing::info;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// Nobody is called so many things.
+const MOST_NAMES: usize = 100;
+
+/// What a call presents.
+#[derive(Clone, Debug)]
+pub(crate) struct Presented<'a> {
+    pub(crate) headers: &'a MetadataMap,
+    /// Verified by TLS, the client's own first.
+    certificates: Option<Arc<Vec<CertificateDer<'static>>>>,
+}
+
+impl<'a> Presented<'a> {
+    pub(crate) fn of<T>(request: &'a Request<T>) -> Self {
+        Self {
+            headers: request.metadata(),
+            certificates: request.peer_certs(),
+        }
+    }
+
+    /// The subject alternative names of the client's certificate (RFC 5280, section
+    /// 4.2.1.6) that are URIs or DNS names; none without a certificate.
+    pub(crate) fn certificate_names(&self) -> Option<Vec<String>> {
+        let certificate = self.certificates.as_ref()?.first()?;
+        let names = names(certificate.as_ref());
+        if names.is_none() {
+            info!("the client's certificate has no subject alternative names that can be read");
+        }
+        names
+    }
+}
+
+fn names(der: &[u8]) -> Option<Vec<String>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let names = certificate.subject_alternative_name().ok()??;
+    let names = names.value.general_names.iter().take(MOST_NAMES);
+    let names = names.filter_map(|name| {
+        if let GeneralName::URI(name) | GeneralName::DNSName(name) = name {
+            Some((*name).to_owned())
+        } else {
+            None
+        }
+    });
+    Some(names.collect())
+}
