@@ -2,7 +2,8 @@
 # and Python 3.11, each target does its own further set-up.
 #
 #   make demo              the demo, then serve on (make demo ARGS=--once ends)
-#   make test              every test: Rust, then Python clients against the binary
+#   make test              every test: Rust, then clients against the binary: Python, and where
+#                          they are installed Java (with Maven) and Go
 #   make prove SECONDS=600 the proof, for as long as one likes; SEED=n for the same again
 #   make mutants           plants faults in the walls and asks that the tests see them
 #   make lint              formatting, clippy, rustdoc, licences

@@ -9,8 +9,9 @@ use datafusion::{
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{
-        Expr, LogicalPlan,
+        Expr, ExprSchemable, LogicalPlan,
         expr::{Cast, Placeholder, TryCast},
+        utils::merge_schema,
     },
 };
 
@@ -37,6 +38,9 @@ impl Parameters {
         }
         let mut known = plan.get_parameter_types().map_err(classify)?;
         for (id, wanted) in casts(&plan)? {
+            known.entry(id).or_default().get_or_insert(wanted);
+        }
+        for (id, wanted) in branches(&plan)? {
             known.entry(id).or_default().get_or_insert(wanted);
         }
         for id in counts_of_rows(&plan)? {
@@ -121,6 +125,36 @@ fn casts(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
                 };
                 if let Expr::Placeholder(Placeholder { id, field: None }) = inner.as_ref() {
                     found.push((id.clone(), field.data_type().clone()));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .map_err(classify)?;
+    Ok(found)
+}
+
+/// The parameters that are a branch of a `CASE`, with the type of a branch beside them.
+fn branches(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                let Expr::Case(case) = expr else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+                let all = || thens.clone().chain(case.else_expr.as_deref());
+                // What is of no type yet, such as another parameter, says nothing.
+                let mut types = all().filter_map(|branch| branch.get_type(&schema).ok());
+                let Some(wanted) = types.find(|it| *it != DataType::Null) else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                for branch in all() {
+                    if let Expr::Placeholder(Placeholder { id, field: None }) = branch {
+                        found.push((id.clone(), wanted.clone()));
+                    }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

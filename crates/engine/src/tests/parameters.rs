@@ -42,6 +42,13 @@ async fn types_are_inferred_or_text() {
         ("SELECT ?", vec![DataType::Utf8]),
         ("SELECT upper(?)", vec![DataType::Utf8]),
         ("SELECT ? || 'x'", vec![DataType::Utf8]),
+        ("SELECT CAST(? AS BIGINT)", vec![DataType::Int64]),
+        ("SELECT ?::BOOLEAN", vec![DataType::Boolean]),
+        (
+            "SELECT CASE WHEN region = ? THEN ? ELSE id END FROM sales.orders",
+            vec![DataType::Utf8, DataType::Int64],
+        ),
+        ("SELECT CASE WHEN true THEN ? END", vec![DataType::Utf8]),
     ] {
         let planned = mesh
             .session()
