@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use weft_audit::Trail;
 use weft_catalog::{Background, CatalogConfig, LiveMesh};
 use weft_engine::{Engine, EngineConfig, audit_tables};
+use weft_mesh::{Secret, SecretRef};
 use weft_server::{Server, ServerConfig, TlsConfig};
 
 use crate::config::{self, TlsFiles};
@@ -25,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) tls: Option<TlsFiles>,
     /// Whether running queries end when their access changes.
     pub(crate) kill_on_revoke: bool,
+    /// What handles are sealed with; the secret of the mesh where there are none.
+    pub(crate) handle_secrets: Vec<SecretRef>,
 }
 
 /// Listening already: a connection made now is answered as soon as [`Running::until_stopped`] runs.
@@ -50,6 +53,11 @@ impl Running {
             }),
             None => None,
         };
+        let read = |secret: &SecretRef| secret.resolve();
+        let secrets = options.handle_secrets.iter().map(read);
+        let secrets: Vec<Secret> = secrets
+            .collect::<Result<_, _>>()
+            .map_err(|cause| Error::Usage(format!("`--handle-secret`: {cause}")))?;
         let catalog = CatalogConfig {
             refresh: options.refresh,
             ..CatalogConfig::default()
@@ -69,7 +77,7 @@ impl Running {
         let config = ServerConfig {
             listen: options.listen,
             tls,
-            secret: Some(live.snapshot().secret().clone()),
+            secrets,
             audit: audit.clone(),
             ..ServerConfig::default()
         };

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use weft_mesh::SecretRef;
 
 use crate::config::{self, LogFormat, Logging, TlsFiles};
 use crate::error::{Error, Result};
@@ -49,6 +50,11 @@ pub(crate) struct ServeArgs {
     /// mesh.yaml names logs in with one that they signed
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_client_ca: Option<PathBuf>,
+    /// What handles and sessions are sealed with, as `env:NAME` or `file:PATH`, instead of the
+    /// mesh's `secret`. Given several times the first seals and all open: to replace one, add the
+    /// new one as second on every server, then put it first, then leave the old one out a day later
+    #[arg(long, value_name = "REFERENCE", value_parser = parse_reference)]
+    handle_secret: Vec<SecretRef>,
     /// Allow plaintext on an address that others can reach: passwords and data travel in the open
     #[arg(long)]
     insecure: bool,
@@ -78,6 +84,11 @@ impl ServeArgs {
     }
 }
 
+fn parse_reference(text: &str) -> Result<SecretRef, String> {
+    // The text may be a secret that somebody has written out.
+    SecretRef::parse(text).map_err(|_| "write `env:NAME` or `file:PATH`".to_owned())
+}
+
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
     let tls = args.tls();
     if tls.is_none() && !args.listen.ip().is_loopback() && !args.insecure {
@@ -93,6 +104,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
         refresh: args.refresh,
         tls,
         kill_on_revoke: args.kill_on_revoke,
+        handle_secrets: args.handle_secret,
     })
     .await?;
     output::line(format_args!("weft is ready on {}", running.url()))?;

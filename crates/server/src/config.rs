@@ -15,9 +15,10 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Without it the server speaks plaintext.
     pub tls: Option<TlsConfig>,
-    /// Handles and session bearers are sealed under keys of it; replicas share
-    /// it. The secret of the mesh when absent.
-    pub secret: Option<Secret>,
+    /// Handles and session bearers are sealed under a key of the first, and opened
+    /// under keys of all; replicas share them. The secret of the mesh where there
+    /// are none.
+    pub secrets: Vec<Secret>,
     /// How long running streams may go on after the server was told to stop.
     pub drain: Duration,
     /// Where statements and refusals are recorded; nowhere when absent.
@@ -29,7 +30,7 @@ impl Default for ServerConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             tls: None,
-            secret: None,
+            secrets: Vec::new(),
             drain: Duration::from_secs(20),
             audit: None,
         }

@@ -166,7 +166,7 @@ mod tests {
     use crate::seal;
 
     fn handles() -> Handles {
-        Handles::new(Sealer::new(b"secret", seal::Purpose::Handle))
+        Handles::new(Sealer::new([b"secret".as_slice()], seal::Purpose::Handle))
     }
 
     fn ana() -> Owner {

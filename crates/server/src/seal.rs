@@ -33,8 +33,14 @@ impl Purpose {
     }
 }
 
-/// Seals and opens bytes under one key.
+/// Seals bytes under one key, and opens what was sealed under any of several: so that
+/// secrets can be replaced while what clients hold goes on working.
 pub(crate) struct Sealer {
+    /// The first seals.
+    keys: Vec<Key>,
+}
+
+struct Key {
     cipher: Aes256GcmSiv,
     header: [u8; HEADER_LENGTH],
 }
@@ -46,9 +52,36 @@ impl std::fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// Derives the key for `purpose`; servers with one secret open each other's
-    /// seals.
-    pub(crate) fn new(secret: &[u8], purpose: Purpose) -> Self {
+    /// Derives the keys for `purpose`; servers with a secret in common open what
+    /// was sealed under it.
+    pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>, purpose: Purpose) -> Self {
+        let keys = secrets.into_iter().map(|secret| Key::new(secret, purpose));
+        Self {
+            keys: keys.collect(),
+        }
+    }
+
+    /// Seals `plaintext` for `owner`; `None` only for absurd lengths.
+    pub(crate) fn seal(&self, owner: &str, plaintext: &[u8]) -> Option<Vec<u8>> {
+        let key = self.keys.first()?;
+        let nonce: [u8; NONCE_LENGTH] = rand::random();
+        let payload = Payload {
+            msg: plaintext,
+            aad: &key.associated_data(owner),
+        };
+        let nonce = Nonce::from_slice(&nonce);
+        let ciphertext = key.cipher.encrypt(nonce, payload).ok()?;
+        Some([key.header.as_slice(), nonce, &ciphertext].concat())
+    }
+
+    /// The plaintext, if `sealed` was sealed under one of the keys for `owner`.
+    pub(crate) fn open(&self, owner: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.keys.iter().find_map(|key| key.open(owner, sealed))
+    }
+}
+
+impl Key {
+    fn new(secret: &[u8], purpose: Purpose) -> Self {
         let mut okm = [0_u8; 32 + KEY_ID_LENGTH];
         // 36 bytes are far below HKDF's limit of 255 blocks, its only error.
         let expanded = Hkdf::<Sha256>::new(None, secret).expand(purpose.label(), &mut okm);
@@ -64,35 +97,14 @@ impl Sealer {
         }
     }
 
-    /// Seals `plaintext` for `owner`; `None` only for absurd lengths.
-    pub(crate) fn seal(&self, owner: &str, plaintext: &[u8]) -> Option<Vec<u8>> {
-        let nonce: [u8; NONCE_LENGTH] = rand::random();
-        let ciphertext = self
-            .cipher
-            .encrypt(
-                Nonce::from_slice(&nonce),
-                Payload {
-                    msg: plaintext,
-                    aad: &self.associated_data(owner),
-                },
-            )
-            .ok()?;
-        Some([self.header.as_slice(), &nonce, &ciphertext].concat())
-    }
-
-    /// The plaintext, if `sealed` was sealed under this key for `owner`.
-    pub(crate) fn open(&self, owner: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    fn open(&self, owner: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let body = sealed.strip_prefix(self.header.as_slice())?;
         let (nonce, ciphertext) = body.split_at_checked(NONCE_LENGTH)?;
-        self.cipher
-            .decrypt(
-                Nonce::from_slice(nonce),
-                Payload {
-                    msg: ciphertext,
-                    aad: &self.associated_data(owner),
-                },
-            )
-            .ok()
+        let payload = Payload {
+            msg: ciphertext,
+            aad: &self.associated_data(owner),
+        };
+        self.cipher.decrypt(Nonce::from_slice(nonce), payload).ok()
     }
 
     fn associated_data(&self, owner: &str) -> Vec<u8> {
@@ -106,16 +118,16 @@ mod tests {
 
     #[test]
     fn opens_what_it_sealed_and_nothing_else() {
-        let sealer = Sealer::new(b"secret", Purpose::Handle);
+        let sealer = Sealer::new([b"secret".as_slice()], Purpose::Handle);
         let sealed = sealer.seal("user:ana", b"select 1").unwrap();
         assert_eq!(sealer.open("user:ana", &sealed).unwrap(), b"select 1");
         assert_eq!(sealer.open("user:bo", &sealed), None);
         assert_eq!(
-            Sealer::new(b"secret", Purpose::Bearer).open("user:ana", &sealed),
+            Sealer::new([b"secret".as_slice()], Purpose::Bearer).open("user:ana", &sealed),
             None
         );
         assert_eq!(
-            Sealer::new(b"other", Purpose::Handle).open("user:ana", &sealed),
+            Sealer::new([b"other".as_slice()], Purpose::Handle).open("user:ana", &sealed),
             None
         );
         for position in 0..sealed.len() {
@@ -130,16 +142,38 @@ mod tests {
 
     #[test]
     fn servers_with_one_secret_open_each_others_seals() {
-        let sealed = Sealer::new(b"secret", Purpose::Handle)
+        let sealed = Sealer::new([b"secret".as_slice()], Purpose::Handle)
             .seal("user:ana", b"x")
             .unwrap();
-        let other = Sealer::new(b"secret", Purpose::Handle);
+        let other = Sealer::new([b"secret".as_slice()], Purpose::Handle);
         assert_eq!(other.open("user:ana", &sealed).unwrap(), b"x");
     }
 
     #[test]
+    fn a_secret_is_replaced_in_three_steps() {
+        let with =
+            |secrets: &[&'static [u8]]| Sealer::new(secrets.iter().copied(), Purpose::Handle);
+        let (old, new) = (b"old".as_slice(), b"new".as_slice());
+        let steps = [
+            with(&[old]),
+            with(&[old, new]),
+            with(&[new, old]),
+            with(&[new]),
+        ];
+        for pair in steps.windows(2) {
+            for (one, other) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+                let sealed = one.seal("user:ana", b"x").unwrap();
+                assert_eq!(other.open("user:ana", &sealed).unwrap(), b"x");
+                assert_eq!(other.open("user:bo", &sealed), None);
+            }
+        }
+        let sealed = steps[0].seal("user:ana", b"x").unwrap();
+        assert_eq!(steps[3].open("user:ana", &sealed), None);
+    }
+
+    #[test]
     fn two_seals_of_one_text_differ() {
-        let sealer = Sealer::new(b"secret", Purpose::Handle);
+        let sealer = Sealer::new([b"secret".as_slice()], Purpose::Handle);
         assert_ne!(sealer.seal("a", b"x"), sealer.seal("a", b"x"));
     }
 }

@@ -69,14 +69,19 @@ impl Server {
         let draining = CancellationToken::new();
         let stop = CancellationToken::new();
         let snapshot = engine.snapshot();
-        let secret = config.secret.as_ref().unwrap_or_else(|| snapshot.secret());
-        let secret = secret.expose().as_bytes();
+        let secrets: Vec<&[u8]> = if config.secrets.is_empty() {
+            vec![snapshot.secret().expose().as_bytes()]
+        } else {
+            let secrets = config.secrets.iter();
+            secrets.map(|secret| secret.expose().as_bytes()).collect()
+        };
+        let sealer = |purpose| Sealer::new(secrets.iter().copied(), purpose);
         let oidc = Oidc::new().map_err(|error| Error::Transport(error.to_string()))?;
         let flight_sql = Arc::new(FlightSql {
             engine,
             audit: Audit::new(config.audit.clone()),
-            gate: Gate::new(Bearers::new(Sealer::new(secret, Purpose::Bearer)), oidc),
-            handles: Handles::new(Sealer::new(secret, Purpose::Handle)),
+            gate: Gate::new(Bearers::new(sealer(Purpose::Bearer)), oidc),
+            handles: Handles::new(sealer(Purpose::Handle)),
             sessions: Sessions::default(),
             bindings: Bindings::default(),
             info: ServerInfo::new().map_err(|error| Error::Transport(error.to_string()))?,

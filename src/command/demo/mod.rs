@@ -98,6 +98,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
         refresh: REFRESH,
         tls: None,
         kill_on_revoke: false,
+        handle_secrets: Vec::new(),
     })
     .await?;
     let snapshot = running.live().snapshot();

@@ -9,7 +9,8 @@
 //! are cut into batches (`AND` skips its right side for a batch, a filter may
 //! run before or after a projection), which is a residual that SECURITY.md
 //! names. So where one run fails and the other does not, the copy is asked in
-//! several cuts, and either is right if the copy itself does both.
+//! several cuts, and either is right if the copy itself does both. Where both have rows
+//! and not the same, the copy is asked through weft as well.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -241,8 +242,15 @@ impl Stage {
             held_back = Some(self.held_back.run(sql).await);
         }
         let mut cuts = vec![copy.clone()];
-        let agree =
-            |outcome: &Outcome| std::mem::discriminant(outcome) == std::mem::discriminant(&copy);
+        // The engine itself can be wrong where it knows more than we tell it: with exact
+        // statistics DataFusion 55 finds nothing below an outer join and `IS NULL`.
+        let agree = |outcome: &Outcome| {
+            if is_rows(outcome) && is_rows(&copy) {
+                same(outcome, &copy)
+            } else {
+                std::mem::discriminant(outcome) == std::mem::discriminant(&copy)
+            }
+        };
         if ![&one, &other].into_iter().chain(&held_back).all(agree) {
             tally.lenient += 1;
             cuts.extend(self.other_cuts(sql).await);

@@ -1,6 +1,7 @@
 //! Flight SQL over the wire: what clients send, and what they may rely on.
 
 mod actions;
+mod balanced;
 mod handles;
 mod handshake;
 mod metadata;

@@ -200,7 +200,7 @@ mod tests {
     use crate::seal::Purpose;
 
     fn bearers(secret: &[u8]) -> Bearers {
-        Bearers::new(Sealer::new(secret, Purpose::Bearer))
+        Bearers::new(Sealer::new([secret], Purpose::Bearer))
     }
 
     #[test]
