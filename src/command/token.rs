@@ -1,6 +1,8 @@
 //! `weft token`: personal access tokens, made, listed and taken back.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -145,7 +147,11 @@ fn create(args: &CreateArgs) -> Result<ExitCode> {
 fn write(folder: &Path, path: &Path, text: &str) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|cause| Error::file("make", folder, &cause))?;
     let failed = |cause: &std::io::Error| Error::file("write", path, cause);
-    let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(|cause| failed(&cause))?;
+    // There is no secret in it, and the server may be another user of the machine.
+    let mut draft = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(|cause| failed(&cause))?;
     draft
         .write_all(text.as_bytes())
         .and_then(|()| draft.as_file().sync_all())
