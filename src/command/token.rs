@@ -13,7 +13,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use rand::RngCore as _;
 use sha2::{Digest as _, Sha256};
-use weft_mesh::{AccessToken, Grantee, LoadReport, Mesh, TOKEN_PREFIX, is_token_id};
+use weft_mesh::{AccessToken, Grantee, LoadReport, Mesh, TOKEN_PREFIX, is_token_id, is_unseen};
 
 use crate::error::{Error, Result};
 use crate::output;
@@ -106,8 +106,10 @@ fn create(args: &CreateArgs) -> Result<ExitCode> {
             "`identity` in mesh.yaml has no user `{user}`: a token is for one of them"
         )));
     }
-    if args.name.chars().any(char::is_control) || args.name.len() > 200 {
-        return Err(Error::Usage("`--name` is one short line".to_owned()));
+    let is_odd = |c: char| c.is_control() || is_unseen(c) || c == '\u{2028}' || c == '\u{2029}';
+    if args.name.trim().is_empty() || args.name.chars().any(is_odd) || args.name.len() > 200 {
+        let message = "`--name` is one short line that says what the token is used in";
+        return Err(Error::Usage(message.to_owned()));
     }
     let (mut id, mut secret) = ([0; 5], [0; 32]);
     rand::rng().fill_bytes(&mut id);
@@ -134,7 +136,21 @@ fn create(args: &CreateArgs) -> Result<ExitCode> {
     );
     let path = folder.join(format!("{id}.yaml"));
     write(&folder, &path, &text)?;
-    output::line(&token)?;
+    // A token that nobody has read, or that lets nobody in, is not left behind.
+    let works = weft_mesh::load(&args.mesh).mesh.is_some_and(|mesh| {
+        let mut tokens = mesh.identity.tokens.iter();
+        tokens.any(|token| token.id.value == id)
+    });
+    let printed = if works {
+        output::line(&token)
+    } else {
+        let why = format!("`{}` cannot be read back", path.display());
+        Err(Error::Failed(why))
+    };
+    if let Err(error) = printed {
+        std::fs::remove_file(&path).map_err(|cause| Error::file("remove", &path, &cause))?;
+        return Err(error);
+    }
     output::note(format_args!(
         "it lets in as user:{user} until {expires}, and is kept nowhere: `{}` has its digest; `weft token revoke --mesh {} {id}` takes it back",
         path.display(),
@@ -196,7 +212,12 @@ fn row(token: &AccessToken, now: DateTime<Utc>) -> [String; 4] {
 }
 
 fn revoke(args: &RevokeArgs) -> Result<ExitCode> {
-    let (_, folder, _) = load(&args.mesh)?;
+    // Not the whole mesh: taking back must work whatever else is wrong with it.
+    let report = weft_mesh::load(&args.mesh);
+    let folder = report
+        .token_folder
+        .clone()
+        .ok_or_else(|| no_folder(&args.mesh, &report))?;
     // Whoever pastes the whole token means its id.
     let id = args.id.strip_prefix(TOKEN_PREFIX).unwrap_or(&args.id);
     let id = id.split_once('_').map_or(id, |(id, _)| id);
@@ -209,7 +230,7 @@ fn revoke(args: &RevokeArgs) -> Result<ExitCode> {
     }
     std::fs::remove_file(&path).map_err(|cause| Error::file("remove", &path, &cause))?;
     output::note(format_args!(
-        "token {id} is taken back: running servers refuse it as soon as they see that its file is gone"
+        "token {id} is taken back: servers refuse it from now on"
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -218,21 +239,31 @@ fn revoke(args: &RevokeArgs) -> Result<ExitCode> {
 fn load(file: &Path) -> Result<(Mesh, PathBuf, LoadReport)> {
     let mut report = weft_mesh::load(file);
     let Some(mesh) = report.mesh.take() else {
-        let faults: Vec<String> = report
-            .faults
-            .iter()
-            .filter(|fault| fault.is_error())
-            .map(ToString::to_string)
-            .collect();
-        return Err(Error::Failed(faults.join("\n")));
+        return Err(Error::Failed(errors(&report)));
     };
-    let Some(folder) = mesh.identity.token_folder.clone() else {
-        return Err(Error::Usage(format!(
-            "`{}` does not say where tokens are kept: add `tokens: tokens/` to `identity`",
-            file.display()
-        )));
-    };
-    Ok((mesh, folder, report))
+    match report.token_folder.clone() {
+        Some(folder) => Ok((mesh, folder, report)),
+        None => Err(no_folder(file, &report)),
+    }
+}
+
+fn no_folder(file: &Path, report: &LoadReport) -> Error {
+    if report.has_errors() {
+        return Error::Failed(format!(
+            "{}\nto take a token back all the same, remove its file from the folder of tokens: it is called by its id",
+            errors(report)
+        ));
+    }
+    Error::Usage(format!(
+        "`{}` does not say where tokens are kept: add `tokens: tokens/` to `identity`",
+        file.display()
+    ))
+}
+
+fn errors(report: &LoadReport) -> String {
+    let faults = report.faults.iter().filter(|fault| fault.is_error());
+    let faults: Vec<String> = faults.map(ToString::to_string).collect();
+    faults.join("\n")
 }
 
 /// `90d`, `12h`.
@@ -243,7 +274,8 @@ fn parse_life(text: &str) -> Result<TimeDelta, String> {
         Some(Err(_)) => None,
         None => Some(crate::config::parse_duration(text)?),
     };
-    let life = life.filter(|life| *life <= longest && !life.is_zero());
+    let shortest = Duration::from_secs(60);
+    let life = life.filter(|life| (shortest..=longest).contains(life));
     life.and_then(|life| TimeDelta::from_std(life).ok())
-        .ok_or_else(|| format!("`{text}` is not a duration of at most 366 days, such as `90d`"))
+        .ok_or_else(|| format!("`{text}` is not a duration of a minute to 366 days, such as `90d`"))
 }

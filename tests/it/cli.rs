@@ -1,10 +1,12 @@
 //! The binary, run as a person or a script runs it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+
+use crate::support::{WeftProcess, weft};
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/demo/mesh.yaml");
 
@@ -14,15 +16,6 @@ struct Outcome {
     code: i32,
     out: String,
     err: String,
-}
-
-fn weft() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
-    command
-        .env_remove("WEFT_URL")
-        .env_remove("WEFT_LOG")
-        .stdin(Stdio::null());
-    command
 }
 
 fn finish(command: &mut Command) -> Outcome {
@@ -81,32 +74,12 @@ fn replace(file: &Path, from: &str, to: &str) {
     fs::write(file, text.replace(from, to)).unwrap();
 }
 
-/// A running `weft serve` on a free port.
-struct Server {
-    child: Child,
-    url: String,
-}
+/// A running server, and questions to it.
+struct Server(WeftProcess);
 
 impl Server {
     fn start(mesh: &Path) -> Self {
-        let mut child = weft()
-            .args(["serve", "--listen", "127.0.0.1:0", "--mesh"])
-            .arg(mesh)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let url = line
-            .trim_end()
-            .strip_prefix("weft is ready on ")
-            .unwrap_or_default()
-            .to_owned();
-        assert!(url.starts_with("grpc://127.0.0.1:"), "{line:?}");
-        Self { child, url }
+        Self(WeftProcess::start(mesh))
     }
 
     fn command(&self, user: &str, password: &str) -> Command {
@@ -115,7 +88,7 @@ impl Server {
             .args([
                 "query",
                 "--url",
-                &self.url,
+                &self.0.url(),
                 "--user",
                 user,
                 "--password-env",
@@ -131,22 +104,7 @@ impl Server {
 
     /// Sends a signal and returns the exit code.
     fn stop(mut self, signal: &str) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.stop(signal)
     }
 }
 
@@ -171,7 +129,15 @@ fn check_fails_even_if_nobody_reads_the_faults() {
 fn help_teaches_by_example() {
     let top = run(&["--help"]);
     assert!(top.out.contains("First steps:"));
-    for command in ["serve", "check", "query", "init", "hash-password", "demo"] {
+    for command in [
+        "serve",
+        "check",
+        "query",
+        "init",
+        "hash-password",
+        "token",
+        "demo",
+    ] {
         assert!(
             top.out.contains(&format!("\n  {command} ")),
             "{command} is not listed"
@@ -470,7 +436,7 @@ fn query_ends_with_a_code_for_scripts() {
     ]);
     assert_eq!(argument.code, 2, "a password is never an argument");
 
-    let url = server.url.clone();
+    let url = server.0.url();
     assert_eq!(server.stop("-INT"), Some(0));
     let gone = finish(
         weft()

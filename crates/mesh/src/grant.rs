@@ -58,14 +58,29 @@ impl fmt::Display for Grantee {
     }
 }
 
-/// Whether a user, service or group may be called so: anything printable without
+/// Whether a user, service or group may be called so: anything that can be seen, without
 /// spaces and colons (Basic authentication ends the user at the first colon).
 pub fn is_principal_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 256
         && !name
             .chars()
-            .any(|c| c == ':' || c.is_whitespace() || c.is_control())
+            .any(|c| c == ':' || c.is_whitespace() || c.is_control() || is_unseen(c))
+}
+
+/// Characters that nobody sees, or that move others: Unicode's category Cf and tags.
+/// With them one name could be read as another.
+pub fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+            | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// One grant of `grants.yaml`.

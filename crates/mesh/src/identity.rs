@@ -45,8 +45,6 @@ pub struct Identity {
     pub issuers: Vec<OidcIssuer>,
     /// What people of the identity file let programs of theirs in with.
     pub tokens: Vec<AccessToken>,
-    /// The folder that those are kept in, absolute.
-    pub token_folder: Option<PathBuf>,
 }
 
 /// A user or a service: the credential says which.

@@ -42,7 +42,9 @@ pub use audit::{AuditManifest, WhenUnwritable};
 pub use domain::{Credentials, Domain, Storage, StorageUrl};
 pub use error::{Error, Result};
 pub use fault::{Fault, Severity, Span, Spanned};
-pub use grant::{ColumnSelection, GrantManifest, GrantTarget, Grantee, is_principal_name};
+pub use grant::{
+    ColumnSelection, GrantManifest, GrantTarget, Grantee, is_principal_name, is_unseen,
+};
 pub use guardrail::{GuardrailEffect, GuardrailManifest, GuardrailTarget, TablePattern};
 pub use identity::{Identity, IdentityCredential, IdentityUser, Mesh, PasswordSource};
 pub use load::{AccessTestsLoad, DomainLoad, LoadReport, fingerprint, load, load_access_tests};

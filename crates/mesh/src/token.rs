@@ -1,5 +1,7 @@
 //! Personal access tokens: what is kept of them.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 
 use crate::fault::Spanned;
@@ -22,6 +24,9 @@ pub struct AccessToken {
     pub digest: [u8; 32],
     /// From then on it is as if it were not there.
     pub expires: DateTime<Utc>,
+    /// Absolute. Once it is gone the token is taken back, whatever else is wrong with the
+    /// mesh and keeps it from being read again.
+    pub file: PathBuf,
 }
 
 /// Whether a token may be called so: lower-case letters and digits.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
     sync::Arc,
 };
 
@@ -26,6 +27,9 @@ pub struct Authenticator {
     services: Vec<Service>,
     issuers: Vec<Issuer>,
     tokens: BTreeMap<String, AccessToken>,
+    /// The names of the identity file, in lower case: nobody else may be called so, or
+    /// almost so.
+    taken: BTreeSet<String>,
     dummy: Cost,
 }
 
@@ -90,6 +94,7 @@ impl Authenticator {
                 services,
                 issuers: issuers(identity),
                 tokens: tokens(identity),
+                taken: taken(identity),
                 dummy,
             },
             faults,
@@ -106,6 +111,7 @@ impl Authenticator {
             principals: users.collect(),
             issuers: issuers(identity),
             tokens: tokens(identity),
+            taken: taken(identity),
             ..Self::default()
         }
     }
@@ -187,6 +193,12 @@ impl Authenticator {
         self.stands(&Arc::new(principal), now)
     }
 
+    /// Where that token is kept. Whoever reads no manifest again for whatever fault can
+    /// still see that it is gone.
+    pub fn access_token_file(&self, id: &str) -> Option<&Path> {
+        self.tokens.get(id).map(|token| token.file.as_path())
+    }
+
     /// A principal that somebody vouched for, as it is `now`, if that word still
     /// counts. A provider's never does for a name that the identity file has: that
     /// is somebody else.
@@ -195,10 +207,7 @@ impl Authenticator {
         match &voucher.by {
             VouchedBy::Issuer(issuer) => {
                 let (_, tag) = self.issuer(issuer)?;
-                let name = principal.name();
-                let is_taken = [PrincipalId::user(name), PrincipalId::service(name)]
-                    .iter()
-                    .any(|id| self.principals.contains_key(id));
+                let is_taken = self.taken.contains(&principal.name().to_lowercase());
                 (tag == voucher.tag && !is_taken).then(|| Arc::clone(principal))
             }
             VouchedBy::Token(id) => {
@@ -280,6 +289,11 @@ fn issuers(identity: &Identity) -> Vec<Issuer> {
         manifest: Arc::new(manifest.clone()),
     });
     issuers.collect()
+}
+
+fn taken(identity: &Identity) -> BTreeSet<String> {
+    let users = identity.users.iter();
+    users.map(|user| user.name.value.to_lowercase()).collect()
 }
 
 /// By id: the names of files, so that there is one of each.

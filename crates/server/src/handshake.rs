@@ -52,28 +52,30 @@ impl FlightSql {
         let presented = Presented::of(&request);
         let headers = presented.headers;
         let snapshot = self.engine.snapshot();
-        let mut credentials = Credentials::of_headers(headers)?;
         let mut first = None;
-        let certified = match &credentials {
-            Some(_) => None,
-            None => self.gate.certified(&presented, &snapshot)?,
-        };
-        let caller = match certified {
-            Some(caller) => caller,
+        let credentials = match Credentials::of_headers(headers)? {
+            Some(given) => Some(given),
             None => {
-                let given = match credentials.take() {
-                    Some(given) => given,
-                    None => {
-                        first = first_message(&mut messages).await?;
-                        of_payload(first.as_ref())?
-                    }
+                // Who has a certificate may have nothing to say.
+                let said = first_message(&mut messages).await;
+                first = if presented.has_certificate() {
+                    said.unwrap_or_default()
+                } else {
+                    said?
                 };
-                let caller = self.gate.verify(&given, headers, &snapshot).await;
-                let caller =
-                    caller.inspect_err(|_| asked.not_let_in(Some(&given), snapshot.policy()))?;
-                credentials = Some(given);
-                caller
+                of_payload(first.as_ref())?
             }
+        };
+        let caller = match &credentials {
+            Some(given) => {
+                let caller = self.gate.verify(given, headers, &snapshot).await;
+                caller.inspect_err(|_| asked.not_let_in(Some(given), snapshot.policy()))?
+            }
+            None => self.gate.certified(&presented, &snapshot)?.ok_or_else(|| {
+                Status::unauthenticated(
+                    "no credentials: send `authorization: Basic …` or `Bearer …` with the handshake",
+                )
+            })?,
         };
         // Said now rather than with the first query. The session is the service's
         // own all the same: every call says for whom it is.
@@ -136,17 +138,15 @@ async fn first_message(
         .map_err(|_| Status::unauthenticated("the handshake took too long"))?
 }
 
-fn of_payload(message: Option<&HandshakeRequest>) -> Result<Credentials, Status> {
-    message
-        .filter(|message| !message.payload.is_empty())
-        .and_then(|message| BasicAuth::decode(message.payload.clone()).ok())
-        .map(|auth| Credentials::Basic {
-            user: auth.username,
-            password: auth.password,
-        })
-        .ok_or_else(|| {
-            Status::unauthenticated(
-                "no credentials: send `authorization: Basic …` or `Bearer …` with the handshake",
-            )
-        })
+/// What a client says in its first message, if anything.
+fn of_payload(message: Option<&HandshakeRequest>) -> Result<Option<Credentials>, Status> {
+    let Some(message) = message.filter(|message| !message.payload.is_empty()) else {
+        return Ok(None);
+    };
+    let auth = BasicAuth::decode(message.payload.clone())
+        .map_err(|_| Status::unauthenticated("the message of the handshake is no login"))?;
+    Ok(Some(Credentials::Basic {
+        user: auth.username,
+        password: auth.password,
+    }))
 }

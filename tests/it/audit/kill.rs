@@ -1,8 +1,5 @@
 //! SIGKILL under load: whatever a client had whole is on record, and every file is readable.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,57 +8,12 @@ use tokio::task::JoinSet;
 use tonic::transport::Endpoint;
 
 use super::{archived, mesh_of};
-use crate::support::TestClient;
+use crate::support::{TestClient, WeftProcess};
 
 const KILLS: u64 = 50;
 const CLIENTS: u64 = 6;
 /// With a server that is slow to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Weft {
-    child: Child,
-    url: String,
-}
-
-impl Weft {
-    fn start(mesh: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_weft"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--mesh"])
-            .arg(mesh)
-            .env("WEFT_LOG", "error")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let url = line.trim_end().strip_prefix("weft is ready on grpc://");
-        let url = format!("http://{}", url.expect("it starts"));
-        Self { child, url }
-    }
-
-    /// The hard way.
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn stop(&mut self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(sent.success());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Weft {
-    fn drop(&mut self) {
-        // It has ended where the test went well.
-        let _ = self.child.kill();
-    }
-}
 
 /// What the clients of all servers share.
 #[derive(Debug, Default)]
@@ -108,10 +60,10 @@ async fn fifty_kills_lose_no_record_of_an_answer() {
     let counts = Arc::new(Counts::default());
     let mut whole = Vec::new();
     for kill in 0..KILLS {
-        let mut weft = Weft::start(&mesh.mesh_file());
+        let mut weft = WeftProcess::start(&mesh.mesh_file());
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
-            clients.spawn(ask(weft.url.clone(), Arc::clone(&counts)));
+            clients.spawn(ask(format!("http://{}", weft.address), Arc::clone(&counts)));
         }
         // Somewhere in the middle of what they do, however fast the machine is.
         let wanted = counts.answered.load(Ordering::Relaxed) + 2 + kill % 7;
@@ -125,8 +77,8 @@ async fn fifty_kills_lose_no_record_of_an_answer() {
             whole.extend(answered);
         }
     }
-    let mut last = Weft::start(&mesh.mesh_file());
-    last.stop();
+    let mut last = WeftProcess::start(&mesh.mesh_file());
+    assert_eq!(last.stop("-TERM"), Some(0));
 
     let folder = mesh.path("audit");
     let recorded = archived(&folder);

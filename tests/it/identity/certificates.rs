@@ -1,5 +1,8 @@
 //! Services that show a certificate (mutual TLS).
 
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::{BasicAuth, HandshakeRequest};
+use prost::Message;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use tonic::Code;
 use tonic::transport::{Channel, Identity};
@@ -92,6 +95,61 @@ async fn a_service_is_who_its_certificate_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_says_counts_before_its_certificate() {
+    let (mesh, authority) = (mesh(), authority());
+    let server = start(&mesh, &authority).await;
+    let says = |user: &str, password: &str| HandshakeRequest {
+        protocol_version: 0,
+        payload: BasicAuth {
+            username: user.to_owned(),
+            password: password.to_owned(),
+        }
+        .encode_to_vec()
+        .into(),
+    };
+    // A service's, and one that is nobody's.
+    for names in [
+        &["spiffe://acme.example/loader"][..],
+        &["laptop.acme.example"],
+    ] {
+        let shown = channel(&server, identity(&authority, names)).await;
+        let handshake = async |first: HandshakeRequest| {
+            let mut flight = FlightServiceClient::new(shown.clone());
+            flight.handshake(futures::stream::iter([first])).await
+        };
+        let answer = handshake(says("ana", "pw-of-ana")).await.unwrap();
+        let bearer = answer.metadata().get("authorization").unwrap();
+        let bearer = bearer.to_str().unwrap().strip_prefix("Bearer ").unwrap();
+        let session = TestClient::bearer(server.channel().await, bearer);
+        assert_eq!(session.value("SELECT current_user").await, "ana");
+        for wrong in [
+            says("ana", "wrong"),
+            says("nobody", ""),
+            HandshakeRequest {
+                payload: "no login".into(),
+                ..HandshakeRequest::default()
+            },
+        ] {
+            let status = handshake(wrong).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unauthenticated, "{names:?}");
+        }
+    }
+    // Java sends an empty message.
+    let shown = channel(
+        &server,
+        identity(&authority, &["spiffe://acme.example/loader"]),
+    )
+    .await;
+    let mut flight = FlightServiceClient::new(shown);
+    let empty = futures::stream::iter([HandshakeRequest::default()]);
+    let answer = flight.handshake(empty).await.unwrap();
+    let bearer = answer.metadata().get("authorization").unwrap();
+    let bearer = bearer.to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    let session = TestClient::bearer(server.channel().await, bearer);
+    assert_eq!(session.value("SELECT current_user").await, "loader");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn certificates_of_others_let_nobody_in() {
     let (mesh, ours, theirs) = (mesh(), authority(), authority());
     let server = start(&mesh, &ours).await;
@@ -99,6 +157,8 @@ async fn certificates_of_others_let_nobody_in() {
         &["spiffe://acme.example/Loader"][..],
         &["spiffe://acme.example/loader/x"],
         &["loader"],
+        // The other service, as a URI where a DNS name is meant.
+        &["urn:other.acme.example"],
         &["bi"],
         &["ana"],
         &[],

@@ -17,6 +17,11 @@ const GRANTS: &str = "
   to: [user:cy, service:loader]
   on: orders
   columns: [id]
+- name: not-blocked
+  to: [user:eve]
+  on: orders
+  columns: [id]
+  rows: \"NOT session.in_group('blocked people')\"
 ";
 
 const ORDERS: &str = "SELECT id FROM sales.orders ORDER BY id";

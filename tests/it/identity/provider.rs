@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -83,6 +84,8 @@ pub(super) struct Behaviour {
     pub(super) issuer: Option<String>,
     /// Answers nothing but errors.
     pub(super) is_down: bool,
+    /// How long it takes to answer.
+    pub(super) takes: Duration,
 }
 
 /// Serves metadata and keys until it is dropped.
@@ -105,6 +108,7 @@ impl Provider {
             keys: vec![key.public()],
             issuer: None,
             is_down: false,
+            takes: Duration::ZERO,
         }));
         let fetched = Arc::new(AtomicU64::new(0));
         let mut serving = JoinSet::new();
@@ -115,6 +119,8 @@ impl Provider {
                 let mut request = vec![0; 4096];
                 let length = socket.read(&mut request).await.unwrap_or_default();
                 let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let takes = does.lock().unwrap().takes;
+                tokio::time::sleep(takes).await;
                 let body = {
                     let does = does.lock().unwrap();
                     if does.is_down {

@@ -155,6 +155,36 @@ async fn a_token_that_is_over_or_damaged_lets_nobody_in_and_holds_nothing_back()
     assert_eq!(beside.fails(ORDERS).await.code(), Code::NotFound);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_taken_back_whatever_else_is_wrong() {
+    for fault in ["auditors: 5\n", "guardrails: [\n", "}{\n"] {
+        let mesh = mesh_with("  tokens: tokens/\n");
+        let token = create(&mesh, &[]);
+        let server = TestServer::start(&mesh).await;
+        let client = server.service(&token).await;
+        assert_eq!(client.rows(ORDERS).await, ["2"]);
+        let session = server.service(&super::oidc::log_in(&client).await).await;
+        session.rows(ORDERS).await;
+        let sound = fs::read_to_string(mesh.mesh_file()).unwrap();
+        mesh.mesh_yaml(&format!("{sound}{fault}"));
+        server.live.reload().await;
+        assert_eq!(
+            client.rows(ORDERS).await,
+            ["2"],
+            "the last good mesh is served"
+        );
+        if !weft(&mesh, &["revoke", id_of(&token)]).status.success() {
+            // What cannot be parsed names no folder: the help says what to do by hand.
+            let said = String::from_utf8(weft(&mesh, &["revoke", id_of(&token)]).stderr).unwrap();
+            assert!(said.contains("remove its file from the folder"), "{said}");
+            fs::remove_file(file_of(&mesh, &token)).unwrap();
+        }
+        for client in [&client, &session] {
+            assert_eq!(client.fails(ORDERS).await.code(), Code::Unauthenticated);
+        }
+    }
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_in_words() {
     let mesh = mesh_with("  tokens: tokens/\n");
@@ -181,7 +211,31 @@ fn what_makes_no_sense_is_refused_in_words() {
                 "--expires",
                 "9000d",
             ],
-            "at most 366 days",
+            "to 366 days",
+        ),
+        (
+            &[
+                "create",
+                "--for",
+                "user:ana",
+                "--name",
+                "x",
+                "--expires",
+                "1ms",
+            ],
+            "a minute to 366 days",
+        ),
+        (
+            &["create", "--for", "user:ana", "--name", ""],
+            "one short line",
+        ),
+        (
+            &["create", "--for", "user:ana", "--name", "a\u{202e}b"],
+            "one short line",
+        ),
+        (
+            &["create", "--for", "user:ana", "--name", "\u{fffe}"],
+            "one short line",
         ),
         (&["revoke", "../mesh"], "there is no token"),
         (&["revoke", "0123456789"], "there is no token"),

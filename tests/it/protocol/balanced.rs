@@ -1,9 +1,7 @@
 //! Two servers behind a balancer that sends every connection to the other one, and a client
 //! that opens one for every call: each server goes on with what the other began.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_flight::sql::{
@@ -11,52 +9,13 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{FlightEndpoint, RenewFlightEndpointRequest};
 use prost::Message;
-use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tonic::Code;
 use tonic::transport::Endpoint;
 
 use super::{ROWS, mesh};
-use crate::support::TestClient;
-
-/// Ends when dropped.
-struct Weft {
-    child: Child,
-    address: String,
-}
-
-impl Weft {
-    fn start(mesh: &Path, handle_secrets: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--mesh"]);
-        command.arg(mesh).env("WEFT_LOG", "error");
-        for (number, secret) in handle_secrets.iter().enumerate() {
-            let name = format!("HANDLE_SECRET_{number}");
-            command.env(&name, secret);
-            command.args(["--handle-secret", &format!("env:{name}")]);
-        }
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line.trim_end().strip_prefix("weft is ready on grpc://");
-        let address = address.expect("it starts").to_owned();
-        Self { child, address }
-    }
-}
-
-impl Drop for Weft {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::{TestClient, WeftProcess};
 
 /// Sends connections to one server after the other.
 struct Balancer {
@@ -156,8 +115,8 @@ async fn each_server_goes_on_with_what_the_other_began() {
         "name: acme\n",
         "name: acme\nsecret: file:secrets/mesh\n",
     );
-    let one = Weft::start(&mesh.mesh_file(), &[]);
-    let other = Weft::start(&mesh.mesh_file(), &[]);
+    let one = WeftProcess::start(&mesh.mesh_file());
+    let other = WeftProcess::start(&mesh.mesh_file());
     let balancer = Balancer::start(vec![one.address.clone(), other.address.clone()]).await;
     everything(&balancer).await;
     // An odd number of connections more: every call meets the other server now.
@@ -168,7 +127,19 @@ async fn each_server_goes_on_with_what_the_other_began() {
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_replaced_one_server_after_the_other() {
     let mesh = mesh();
-    let start = |secrets: &[&str]| Weft::start(&mesh.mesh_file(), secrets);
+    let file = mesh.mesh_file();
+    let start = |secrets: &[&str]| {
+        let references = ["env:FIRST", "env:SECOND"];
+        let references = references.iter().take(secrets.len());
+        let more: Vec<&str> = references
+            .flat_map(|reference| ["--handle-secret", *reference])
+            .collect();
+        let environment: Vec<_> = ["FIRST", "SECOND"]
+            .into_iter()
+            .zip(secrets.iter().copied())
+            .collect();
+        WeftProcess::start_with(&file, &more, &environment)
+    };
     let (old, new) = ("the first of the secrets", "the second of the secrets");
     for (one, other) in [
         (&[old][..], &[old, new][..]),

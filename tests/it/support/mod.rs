@@ -13,12 +13,14 @@
 mod client;
 mod files;
 mod mesh_dir;
+mod process;
 mod s3;
 mod server;
 
 pub(crate) use self::client::{TestClient, cells, pretty, status};
 pub(crate) use self::files::{csv, json_lines, parquet};
 pub(crate) use self::mesh_dir::{MeshDir, contract};
+pub(crate) use self::process::{WeftProcess, weft};
 pub(crate) use self::s3::{Fault, Key, OWNER, Operation, TestS3};
 pub(crate) use self::server::{TestServer, TestServerConfig};
 

@@ -21,12 +21,6 @@ def connection(kinds):
         yield connection
 
 
-@pytest.fixture
-def cursor(connection):
-    with connection.cursor() as cursor:
-        yield cursor
-
-
 def processor_seconds(weft):
     fields = Path(f"/proc/{weft.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -10,6 +10,7 @@ use super::oidc::read_issuers;
 use crate::fault::{Span, Spanned};
 use crate::grant::{Grantee, is_principal_name};
 use crate::identity::{Identity, IdentityCredential, IdentityUser, PasswordSource};
+use crate::location::WILDCARDS;
 use crate::secret::SecretRef;
 use crate::yaml::{Fields, Kind, Node, Source};
 
@@ -25,6 +26,7 @@ pub(crate) fn read_identity(source: &Source, node: &Node) -> (Identity, Option<S
     };
     let mut users: Vec<IdentityUser> = Vec::new();
     let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut certificates: HashMap<String, Spanned<String>> = HashMap::new();
     for item in fields.list("users") {
         let Some(user) = read_user(source, item) else {
             continue;
@@ -43,13 +45,25 @@ pub(crate) fn read_identity(source: &Source, node: &Node) -> (Identity, Option<S
             );
             continue;
         }
+        if let IdentityCredential::Certificate(name) = &user.credential
+            && let Some(first) = certificates.insert(name.clone(), user.name.clone())
+        {
+            source.report(
+                crate::Fault::error(
+                    user.name.span.clone(),
+                    "duplicate-certificate",
+                    format!("`{name}` is the certificate of `{}` as well", first.value),
+                )
+                .with_help("give each service a certificate of its own: whose it is must be plain"),
+            );
+        }
         seen.insert(user.name.value.clone(), user.name.span.clone());
         users.push(user);
     }
     let issuers = read_issuers(source, fields.list("oidc"));
     let tokens = fields
         .get("tokens")
-        .and_then(|node| Some(source.spanned(node, source.read_text(node, "tokens")?)));
+        .and_then(|node| read_token_folder(source, node));
     fields.finish();
     let identity = Identity {
         users,
@@ -57,6 +71,23 @@ pub(crate) fn read_identity(source: &Source, node: &Node) -> (Identity, Option<S
         ..Identity::default()
     };
     (identity, tokens)
+}
+
+fn read_token_folder(source: &Source, node: &Node) -> Option<Spanned<String>> {
+    let text = source.read_text(node, "tokens")?;
+    let is_here = text.split('/').all(|part| part.is_empty() || part == ".");
+    if !is_here && !text.contains(WILDCARDS) {
+        return Some(source.spanned(node, text));
+    }
+    source
+        .error(
+            node,
+            "wrong-value",
+            format!("`{text}` is not a folder for tokens"),
+        )
+        .help("name a folder that holds nothing else, such as `tokens/`")
+        .report();
+    None
 }
 
 fn read_user(source: &Source, node: &Node) -> Option<IdentityUser> {
@@ -187,7 +218,12 @@ fn read_certificate(source: &Source, node: &Node) -> Option<String> {
     let is_host = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let is_dns = text.chars().all(is_host) && !text.starts_with(['.', '-']);
     if is_uri || is_dns {
-        return Some(text.to_owned());
+        // DNS names have no case.
+        return Some(if is_uri {
+            text.to_owned()
+        } else {
+            text.to_ascii_lowercase()
+        });
     }
     source
         .error(

@@ -47,6 +47,9 @@ pub struct LoadReport {
     pub faults: Vec<Fault>,
     /// Every file read and every folder searched, absolute: what a watcher should watch.
     pub files: Vec<PathBuf>,
+    /// Where personal access tokens are kept, absolute; known even where `mesh.yaml` has
+    /// an error elsewhere.
+    pub token_folder: Option<PathBuf>,
     texts: Vec<SourceText>,
 }
 
@@ -122,13 +125,14 @@ pub fn load(mesh_yaml: &Path) -> LoadReport {
         }
     }
 
-    if let Some(named) = draft.tokens.take() {
+    let tokens = draft.tokens.take();
+    let token_folder = tokens.as_ref().map(|named| folder.join(&named.value));
+    if let Some(named) = tokens {
         let (tokens, mut faults) =
             load_tokens(&mut files, &folder, shown_folder, &named, &mut texts);
         mesh_faults.append(&mut faults);
         if let Some(mesh) = &mut draft.mesh {
             mesh.identity.tokens = tokens;
-            mesh.identity.token_folder = Some(folder.join(&named.value));
         }
     }
 
@@ -179,6 +183,7 @@ pub fn load(mesh_yaml: &Path) -> LoadReport {
         domains,
         faults,
         files: files.into_paths(),
+        token_folder,
         texts,
     }
 }

@@ -154,7 +154,8 @@ fn read_url(source: &Source, node: &Node, text: &str) -> Option<Url> {
             "without TLS anybody on the way could let in whom they like; `http://` is for a provider on this machine",
         );
     }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if url.query().is_some() || url.fragment().is_some() || has_user {
         return refuse(
             format!("`{text}` is more than an issuer"),
             "an issuer has no user, query or fragment (OpenID Connect Discovery 1.0)",

@@ -1,7 +1,7 @@
 //! `tokens:` of `identity`: a folder with one file for each personal access token,
 //! so that making one and taking it back is making and removing a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cannot_read;
@@ -39,7 +39,8 @@ pub(crate) fn load_tokens(
     }));
     for relative in globbed.found {
         let shown = shown_folder.join(&relative);
-        let text = match files.read(&folder.join(&relative)) {
+        let file = folder.join(&relative);
+        let text = match files.read(&file) {
             Ok(text) => text,
             Err(reason) => {
                 let name = relative.display().to_string();
@@ -50,7 +51,7 @@ pub(crate) fn load_tokens(
         let id = relative.file_stem().and_then(|stem| stem.to_str());
         let id = Spanned::new(id.unwrap_or_default().to_owned(), Span::of_file(&shown));
         let source = Source::new(Arc::from(shown), folder.to_owned(), text, true);
-        let token = parse(&source).and_then(|root| read_token(&source, &root, id));
+        let token = parse(&source).and_then(|root| read_token(&source, &root, id, file));
         let (text, found) = source.finish();
         texts.push(text);
         if !found.iter().any(Fault::is_error) {
@@ -67,7 +68,12 @@ pub(crate) fn load_tokens(
     (tokens, faults)
 }
 
-fn read_token(source: &Source, root: &Node, id: Spanned<String>) -> Option<AccessToken> {
+fn read_token(
+    source: &Source,
+    root: &Node,
+    id: Spanned<String>,
+    file: PathBuf,
+) -> Option<AccessToken> {
     let fields = Fields::open(source, root, "a token")?;
     check_header(&fields, "Token");
     if !is_token_id(&id.value) {
@@ -116,6 +122,7 @@ fn read_token(source: &Source, root: &Node, id: Spanned<String>) -> Option<Acces
         name,
         digest: digest?,
         expires: expires?.value,
+        file,
     })
 }
 

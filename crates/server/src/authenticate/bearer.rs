@@ -99,8 +99,8 @@ impl Bearers {
                     VouchedBy::Issuer(name) => {
                         let (issuer, _) = authenticator.issuer(name)?;
                         let longer = issuer.sessions.and_then(|it| TimeDelta::from_std(it).ok());
-                        let expires =
-                            longer.map_or(voucher.until, |it| voucher.until.max(now + it));
+                        let token = voucher.until.min(now + LIFE);
+                        let expires = longer.map_or(token, |it| token.max(now + it));
                         Payload {
                             expires: expires.timestamp(),
                             issuer: Some(name.clone()),
@@ -194,7 +194,7 @@ impl Payload {
 
 #[cfg(test)]
 mod tests {
-    use weft_mesh::Identity;
+    use weft_mesh::{ClaimPath, Identity, OidcIssuer, SignatureAlgorithm, Span, Spanned};
 
     use super::*;
     use crate::seal::Purpose;
@@ -224,5 +224,46 @@ mod tests {
         assert_eq!(mine.open(&token[1..]), None);
         assert_eq!(mine.open("weft1."), None);
         assert_eq!(mine.open("some-service-token"), None);
+    }
+
+    #[test]
+    fn a_session_is_no_longer_than_a_working_day_unless_the_mesh_says_so() {
+        let issuer = |sessions: Option<u64>| OidcIssuer {
+            issuer: Spanned::new("https://p.example".to_owned(), Span::of_file("mesh.yaml")),
+            url: "https://p.example".parse().unwrap(),
+            audiences: ["weft".to_owned()].into(),
+            name_claim: ClaimPath::new("sub"),
+            groups_claim: ClaimPath::new("groups"),
+            attributes: BTreeMap::new(),
+            prefix: String::new(),
+            algorithms: SignatureAlgorithm::ALL.into(),
+            clock_skew: std::time::Duration::ZERO,
+            sessions: sessions.map(|hours| std::time::Duration::from_secs(hours * 3600)),
+        };
+        let now = Utc::now();
+        let hours = |until: DateTime<Utc>| (until - now).num_minutes().div_euclid(60);
+        for (token, sessions, lasts) in [(1, None, 1), (999_999, None, 12), (1, Some(8), 8)] {
+            let identity = Identity {
+                issuers: vec![issuer(sessions)],
+                ..Identity::default()
+            };
+            let known = Authenticator::without_credentials(&identity);
+            let voucher = Voucher {
+                by: VouchedBy::Issuer("https://p.example".to_owned()),
+                tag: known.issuer("https://p.example").unwrap().1,
+                until: now + TimeDelta::hours(token),
+            };
+            let id = PrincipalId::user("di");
+            let di = Principal::new(id, Default::default(), BTreeMap::new());
+            let di = di.with_voucher(voucher);
+            let bearers = bearers(b"s");
+            let minted = bearers.mint(&di, &known, SessionId::new(), now).unwrap();
+            let opened = bearers.open(&minted).unwrap();
+            // Whole seconds are kept.
+            let until = opened.expires + TimeDelta::seconds(1);
+            assert_eq!(hours(until), lasts, "{token} {sessions:?}");
+            assert_eq!(opened.principal(&known, now).unwrap().name(), "di");
+            assert_eq!(opened.principal(&known, until), None);
+        }
     }
 }

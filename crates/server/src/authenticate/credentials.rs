@@ -37,6 +37,13 @@ impl Credentials {
     /// The credentials of a call; `None` when it sends none.
     pub(crate) fn of_headers(headers: &MetadataMap) -> Result<Option<Self>, Status> {
         let malformed = || Status::unauthenticated("the authorization header is malformed");
+        let all = headers.get_all("authorization").iter().count();
+        if all + headers.get_all_bin(TOKEN_HEADER).iter().count() > 1 {
+            // Which of them counts a proxy may decide otherwise than we.
+            return Err(Status::unauthenticated(
+                "the call has more than one credential",
+            ));
+        }
         if let Some(value) = headers.get("authorization") {
             let text = value.to_str().map_err(|_| malformed())?;
             return Self::parse(text).map(Some).ok_or_else(malformed);

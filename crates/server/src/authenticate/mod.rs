@@ -24,7 +24,7 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tracing::{info, warn};
 use weft_engine::MeshSnapshot;
-use weft_policy::Principal;
+use weft_policy::{Authenticator, Principal, VouchedBy, Voucher};
 
 pub(crate) use self::bearer::Bearers;
 pub(crate) use self::credentials::{Credentials, cookie};
@@ -134,21 +134,24 @@ impl Gate {
         snapshot: &MeshSnapshot,
     ) -> Result<Authenticated, Status> {
         let authenticator = snapshot.policy().authenticator();
-        if let Some(bearer) = self.bearers.open(token) {
-            return bearer
-                .principal(authenticator, Utc::now())
-                .map(|principal| Authenticated {
-                    principal,
-                    session: Some(bearer.session),
-                })
-                .ok_or_else(|| Status::unauthenticated("the session has ended: log in again"));
-        }
         let now = Utc::now();
+        if let Some(bearer) = self.bearers.open(token) {
+            let ended = || Status::unauthenticated("the session has ended: log in again");
+            let principal = bearer.principal(authenticator, now).ok_or_else(ended)?;
+            if !is_kept(&principal, authenticator).await {
+                return Err(ended());
+            }
+            return Ok(Authenticated {
+                principal,
+                session: Some(bearer.session),
+            });
+        }
         let known = authenticator
             .verify_access_token(token, now)
             .or_else(|| authenticator.verify_token(token));
         let principal = match known {
-            Some(principal) => principal,
+            Some(principal) if is_kept(&principal, authenticator).await => principal,
+            Some(_) => return Err(not_let_in(&Refused::Invalid("it is taken back".to_owned()))),
             None if Oidc::is_token(token) && authenticator.issuers().next().is_some() => {
                 let verified = self.oidc.verify(token, authenticator, now).await;
                 verified.map_err(|refused| not_let_in(&refused))?
@@ -199,6 +202,23 @@ impl Gate {
                 Err(Status::unauthenticated("user name or password is wrong"))
             }
         }
+    }
+}
+
+/// Whether the personal access token behind `principal`, if one is, has not been taken
+/// back. A fault anywhere in `mesh.yaml` keeps the manifests from being read again; it
+/// must not keep a token alive.
+async fn is_kept(principal: &Principal, authenticator: &Authenticator) -> bool {
+    let Some(Voucher {
+        by: VouchedBy::Token(id),
+        ..
+    }) = principal.voucher()
+    else {
+        return true;
+    };
+    match authenticator.access_token_file(id) {
+        Some(file) => tokio::fs::try_exists(file).await.unwrap_or(false),
+        None => false,
     }
 }
 

@@ -27,6 +27,10 @@ impl<'a> Presented<'a> {
         }
     }
 
+    pub(crate) fn has_certificate(&self) -> bool {
+        self.certificates.is_some()
+    }
+
     /// The subject alternative names of the client's certificate (RFC 5280, section
     /// 4.2.1.6) that are URIs or DNS names; none without a certificate.
     pub(crate) fn certificate_names(&self) -> Option<Vec<String>> {
@@ -43,9 +47,12 @@ fn names(der: &[u8]) -> Option<Vec<String>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
     let names = names.value.general_names.iter().take(MOST_NAMES);
+    // In mesh.yaml a URI is what has a `://`: the one kind is never taken for the other.
     let names = names.filter_map(|name| {
-        if let GeneralName::URI(name) | GeneralName::DNSName(name) = name {
-            Some((*name).to_owned())
+        if let GeneralName::URI(name) = name {
+            name.contains("://").then(|| (*name).to_owned())
+        } else if let GeneralName::DNSName(name) = name {
+            (!name.contains("://")).then(|| name.to_ascii_lowercase())
         } else {
             None
         }

@@ -182,3 +182,47 @@ fn marks_inside_of_a_column_are_marks_on_it() {
     assert_eq!(marks("lines"), own("", "", "deep", ""));
     assert_eq!(marks("amount"), own("", "", "", ""));
 }
+
+#[test]
+fn a_certificate_is_one_services() {
+    let service = |name: &str, certificate: &str| {
+        format!("    - {{name: {name}, kind: service, certificate: {certificate:?}}}\n")
+    };
+    let loader = service("loader", "spiffe://acme.example/loader");
+    for (more, rules) in [
+        (loader.clone(), &[][..]),
+        (service("loader", "loader.acme.example"), &[]),
+        (service("loader", "*.acme.example"), &["wrong-value"]),
+        (service("loader", "CN=loader"), &["wrong-value"]),
+        (
+            format!(
+                "{loader}{}",
+                service("other", "spiffe://acme.example/loader")
+            ),
+            &["duplicate-certificate"],
+        ),
+        (
+            format!("{}{}", service("a", "a.example"), service("b", "A.example")),
+            &["duplicate-certificate"],
+        ),
+    ] {
+        let fixture = Fixture::new();
+        fixture.append(MESH_YAML, &more);
+        assert_eq!(fixture.rules(), rules, "{more}");
+    }
+}
+
+#[test]
+fn tokens_have_a_folder_of_their_own() {
+    for (folder, rules) in [
+        ("tokens/", &[][..]),
+        ("some/where", &[]),
+        (".", &["wrong-value"]),
+        ("./", &["wrong-value"]),
+        ("tok*", &["wrong-value"]),
+    ] {
+        let fixture = Fixture::new();
+        fixture.append(MESH_YAML, &format!("  tokens: {folder:?}\n"));
+        assert_eq!(fixture.rules(), rules, "{folder}");
+    }
+}

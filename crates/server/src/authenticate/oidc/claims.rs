@@ -25,6 +25,10 @@ pub(super) fn principal(
         // Whoever presents it would have to prove that it is theirs (RFC 7800).
         return Err(invalid("it is bound to a key of its holder"));
     }
+    if claims.contains_key("events") {
+        // A message about an event, such as a log-out (RFC 8417): it lets nobody in.
+        return Err(invalid("it is about an event"));
+    }
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let subject = text("sub").ok_or_else(|| invalid("it has no subject"))?;
     let client = text("client_id").or_else(|| text("azp"));
@@ -43,7 +47,7 @@ pub(super) fn principal(
         })?;
         // Anybody may say that an address is theirs.
         let is_unverified = claims.get("email_verified").is_some_and(|it| !is_true(it));
-        if issuer.name_claim.as_str() == "email" && is_unverified {
+        if is_unverified && text("email") == Some(name) {
             return Err(Refused::Unfit(
                 "the provider has not verified the e-mail address in the token",
             ));
@@ -60,8 +64,8 @@ pub(super) fn principal(
         tag,
         until: expires,
     };
-    let groups = groups(issuer, claims, prefixed);
-    Ok(Principal::new(id, groups, attributes(issuer, claims)).with_voucher(voucher))
+    let (groups, attributes) = (groups(issuer, claims)?, attributes(issuer, claims)?);
+    Ok(Principal::new(id, groups, attributes).with_voucher(voucher))
 }
 
 fn skew(issuer: &OidcIssuer) -> chrono::TimeDelta {
@@ -73,33 +77,55 @@ fn is_true(value: &Value) -> bool {
     value.as_bool() == Some(true) || value.as_str() == Some("true")
 }
 
-/// A name that no grant can be written for is left out: it gives nothing.
-fn groups(
-    issuer: &OidcIssuer,
-    claims: &Claims,
-    prefixed: impl Fn(&str) -> Option<String>,
-) -> BTreeSet<String> {
+/// All or nothing: predicates may ask who is *not* in a group, so that a group which
+/// is left out could give more.
+fn groups(issuer: &OidcIssuer, claims: &Claims) -> Result<BTreeSet<String>, Refused> {
+    // What providers write in place of more groups than they put into a token.
+    let says_too_many = ["_claim_names", "hasgroups"];
+    if says_too_many.iter().any(|it| claims.contains_key(*it)) {
+        return Err(Refused::Unfit(
+            "the provider has left the groups out of the token: let it name fewer",
+        ));
+    }
     let groups = match value(claims, &issuer.groups_claim) {
+        None | Some(Value::Null) => &[],
         Some(Value::Array(groups)) => groups.as_slice(),
         Some(group @ Value::String(_)) => std::slice::from_ref(group),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => &[],
+        Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => return Err(no_groups()),
     };
-    let names = groups.iter().take(MOST_GROUPS).filter_map(Value::as_str);
-    names.filter_map(prefixed).collect()
+    if groups.len() > MOST_GROUPS {
+        return Err(Refused::Unfit("the token names too many groups"));
+    }
+    let name = |group: &Value| {
+        let name = group.as_str().ok_or_else(no_groups)?;
+        Ok(format!("{}{name}", issuer.prefix))
+    };
+    groups.iter().map(name).collect()
 }
 
-/// An attribute that is not there is NULL to predicates, and gives nothing.
-fn attributes(issuer: &OidcIssuer, claims: &Claims) -> BTreeMap<String, String> {
-    let attributes = issuer.attributes.iter().filter_map(|(name, claim)| {
-        let text = match value(claims, claim)? {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(value) => value.to_string(),
-            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+fn no_groups() -> Refused {
+    Refused::Unfit("the groups in the token are no list of names")
+}
+
+/// An attribute that is not there is NULL to predicates; one that is no single value
+/// would be as well, and is refused.
+fn attributes(issuer: &OidcIssuer, claims: &Claims) -> Result<BTreeMap<String, String>, Refused> {
+    let mut attributes = BTreeMap::new();
+    for (name, claim) in &issuer.attributes {
+        let text = match value(claims, claim) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Bool(value)) => value.to_string(),
+            Some(Value::Array(_) | Value::Object(_)) => {
+                return Err(Refused::Unfit(
+                    "an attribute in the token is not a single value",
+                ));
+            }
         };
-        Some((name.clone(), text))
-    });
-    attributes.collect()
+        attributes.insert(name.clone(), text);
+    }
+    Ok(attributes)
 }
 
 fn value<'a>(claims: &'a Claims, path: &ClaimPath) -> Option<&'a Value> {

@@ -6,13 +6,18 @@
 //! few seconds, because anybody can write such a token. While a provider is out of
 //! reach its last keys count, for a day.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::future::ready;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::redirect;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 use url::Url;
 
@@ -33,9 +38,17 @@ pub(super) struct Provider {
     client: reqwest::Client,
     issuer: String,
     url: Url,
-    last: RwLock<Option<Fetched>>,
-    /// One fetch at a time; when the last one ended.
-    fetching: Mutex<Option<Instant>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<Fetched>,
+    /// When the last fetch was begun or ended.
+    tried: Option<Instant>,
+    /// A task of its own: a caller that goes away does not take it along.
+    running: Option<Fetching>,
+    tasks: JoinSet<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +56,9 @@ struct Fetched {
     keys: Arc<Keys>,
     at: Instant,
 }
+
+/// How a fetch ends, for all who wait for it.
+type Fetching = Shared<BoxFuture<'static, Result<(), String>>>;
 
 /// A client that goes where it is sent, and nowhere else.
 pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
@@ -59,76 +75,97 @@ impl Provider {
             client,
             issuer,
             url,
-            last: RwLock::new(None),
-            fetching: Mutex::new(None),
+            state: Mutex::default(),
         }
     }
 
     /// The keys that may have made a signature; there is at least one.
     pub(super) async fn keys(
-        &self,
+        self: &Arc<Self>,
         id: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Vec<DecodingKey>, Refused> {
         let known = self.last();
-        if let Some(fetched) = &known {
-            let found = fetched.keys.find(id, algorithm);
-            let age = fetched.at.elapsed();
-            // Of those who find old keys one looks for new ones.
-            let is_looked_after = age < USABLE && self.fetching.try_lock().is_err();
-            if !found.is_empty() && (age < FRESH || is_looked_after) {
-                return Ok(found);
+        let age = known.as_ref().map(|fetched| fetched.at.elapsed());
+        let found = usable(known.as_ref(), id, algorithm);
+        if !found.is_empty() {
+            if age.is_some_and(|age| age >= FRESH) {
+                // Nobody who has a key waits for newer ones.
+                drop(self.fetch(known.as_ref()));
             }
+            return Ok(found);
         }
-        let tried = self.fetch(known.map(|fetched| fetched.at)).await;
-        let found = self
-            .last()
-            .filter(|fetched| fetched.at.elapsed() < USABLE)
-            .map(|fetched| fetched.keys.find(id, algorithm));
-        match (found, tried) {
-            (Some(found), _) if !found.is_empty() => Ok(found),
+        let tried = match self.fetch(known.as_ref()) {
+            Some(fetching) => fetching.await,
+            None if known.is_some() => Ok(()),
+            None => Err(format!("`{}` was out of reach just now", self.issuer)),
+        };
+        let found = usable(self.last().as_ref(), id, algorithm);
+        match tried {
+            _ if !found.is_empty() => Ok(found),
             // Whether the provider has such a key nobody can say.
-            (_, Err(reason)) => Err(Refused::Unavailable(reason)),
-            (Some(_), Ok(())) | (None, Ok(())) => Err(invalid("its provider has no such key")),
+            Err(reason) => Err(Refused::Unavailable(reason)),
+            Ok(()) => Err(invalid("its provider has no such key")),
         }
     }
 
-    pub(super) async fn prepare(&self) {
-        if self.last().is_none() {
+    pub(super) async fn prepare(self: &Arc<Self>) {
+        if self.last().is_none()
+            && let Some(fetching) = self.fetch(None)
+        {
             // The log has said what is wrong.
-            let _ = self.fetch(None).await;
+            let _ = fetching.await;
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last(&self) -> Option<Fetched> {
-        let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
-        last.clone()
+        self.state().last.clone()
     }
 
-    /// Fetches keys unless somebody has since those that were fetched at `known`,
-    /// or has tried just now.
-    async fn fetch(&self, known: Option<Instant>) -> Result<(), String> {
-        let mut tried = self.fetching.lock().await;
-        if self.last().map(|fetched| fetched.at) != known {
-            return Ok(());
+    /// Fetches keys unless somebody has since `known` was, or tried just now.
+    fn fetch(self: &Arc<Self>, known: Option<&Fetched>) -> Option<Fetching> {
+        let mut state = self.state();
+        let is_known = state.last.as_ref().map(|it| it.at) == known.map(|it| it.at);
+        if !is_known {
+            return Some(ready(Ok(())).boxed().shared());
         }
-        if tried.is_some_and(|tried| tried.elapsed() < PAUSE) {
-            return match known {
-                Some(_) => Ok(()),
-                None => Err(format!("`{}` was out of reach just now", self.issuer)),
-            };
+        if let Some(running) = &state.running {
+            return Some(running.clone());
         }
-        let fetched = self.fetch_keys().await;
-        *tried = Some(Instant::now());
+        if state.tried.is_some_and(|tried| tried.elapsed() < PAUSE) {
+            return None;
+        }
+        state.tried = Some(Instant::now());
+        while state.tasks.try_join_next().is_some() {}
+        let (ended, end) = oneshot::channel();
+        let provider = Arc::clone(self);
+        state.tasks.spawn(async move {
+            let fetched = AssertUnwindSafe(provider.fetch_keys()).catch_unwind().await;
+            let fetched = fetched.unwrap_or_else(|_| Err("reading its keys panicked".to_owned()));
+            // An error says that nobody waits.
+            let _ = ended.send(provider.keep(fetched));
+        });
+        let end = end.map(|end| end.unwrap_or_else(|_| Err("the server is stopping".to_owned())));
+        let fetching = end.boxed().shared();
+        state.running = Some(fetching.clone());
+        Some(fetching)
+    }
+
+    fn keep(&self, fetched: Result<Keys, String>) -> Result<(), String> {
+        let mut state = self.state();
+        state.running = None;
+        state.tried = Some(Instant::now());
         match fetched {
             Ok(keys) => {
                 info!(issuer = self.issuer, "keys of the OpenID provider fetched");
-                let fetched = Fetched {
+                state.last = Some(Fetched {
                     keys: Arc::new(keys),
                     at: Instant::now(),
-                };
-                let mut last = self.last.write().unwrap_or_else(PoisonError::into_inner);
-                *last = Some(fetched);
+                });
                 Ok(())
             }
             Err(reason) => {
@@ -191,4 +228,12 @@ impl Provider {
         }
         Ok(body)
     }
+}
+
+/// The keys of `fetched` that may have made a signature, unless they are too old.
+fn usable(fetched: Option<&Fetched>, id: Option<&str>, algorithm: Algorithm) -> Vec<DecodingKey> {
+    fetched
+        .filter(|fetched| fetched.at.elapsed() < USABLE)
+        .map(|fetched| fetched.keys.find(id, algorithm))
+        .unwrap_or_default()
 }
