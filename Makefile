@@ -5,6 +5,7 @@
 #   make test              every test: Rust, then clients against the binary: Python, and where
 #                          they are installed Java (with Maven) and Go
 #   make prove SECONDS=600 the proof, for as long as one likes; SEED=n for the same again
+#   make hostile SECONDS=600  hostile clients against a server; SEED=n for the same again
 #   make mutants           plants faults in the walls and asks that the tests see them
 #   make lint              formatting, clippy, rustdoc, licences
 #   make bench-policy      what 100,000 grants cost to load and decide (criterion)
@@ -25,7 +26,7 @@ WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # without them its features differ, and all of it would be built twice.
 BUILD := $(CARGO) build --locked --workspace --bins --tests
 
-.PHONY: demo test test-rust test-python prove mutants lint bench-policy demo-data
+.PHONY: demo test test-rust test-python prove hostile mutants lint bench-policy demo-data
 
 demo:
 	$(BUILD)
@@ -47,6 +48,11 @@ SEED ?=
 prove:
 	WEFT_PROVE_SECONDS=$(SECONDS) $(if $(SEED),WEFT_PROVE_SEED=$(SEED)) \
 	$(CARGO) test --workspace --locked --test it proof:: -- --nocapture
+
+# Hostile clients, for as long.
+hostile:
+	WEFT_HOSTILE_SECONDS=$(SECONDS) $(if $(SEED),WEFT_HOSTILE_SEED=$(SEED)) \
+	$(CARGO) test --workspace --locked --test it hostile:: -- --nocapture
 
 MUTANTS ?=
 

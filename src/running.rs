@@ -28,6 +28,28 @@ pub(crate) struct Options {
     pub(crate) kill_on_revoke: bool,
     /// What handles are sealed with; the secret of the mesh where there are none.
     pub(crate) handle_secrets: Vec<SecretRef>,
+    pub(crate) transport: Transport,
+}
+
+/// As [`ServerConfig`] has them.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) connections: usize,
+    pub(crate) connection_age: Duration,
+    pub(crate) reader_timeout: Duration,
+    pub(crate) reflection: bool,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        let defaults = ServerConfig::default();
+        Self {
+            connections: defaults.connections,
+            connection_age: defaults.connection_age,
+            reader_timeout: defaults.reader_timeout,
+            reflection: defaults.reflection,
+        }
+    }
 }
 
 /// Listening already: a connection made now is answered as soon as [`Running::until_stopped`] runs.
@@ -78,6 +100,10 @@ impl Running {
             listen: options.listen,
             tls,
             secrets,
+            connections: connections_within_limits(options.transport.connections),
+            connection_age: options.transport.connection_age,
+            reader_timeout: options.transport.reader_timeout,
+            reflection: options.transport.reflection,
             audit: audit.clone(),
             ..ServerConfig::default()
         };
@@ -135,6 +161,30 @@ impl Running {
         }
         served.map_err(|cause| Error::Failed(cause.to_string()))
     }
+}
+
+/// As many connections as were asked for, if this process may have so many files open: each is
+/// one, and data, the trail and storages want some as well.
+fn connections_within_limits(asked: usize) -> usize {
+    const OTHER_FILES: u64 = 512;
+    // Most systems let a process raise its own limit, and begin it low for old programs.
+    let files = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => files,
+        Err(error) => {
+            warn!(%error, "the limit of open files is not known");
+            return asked;
+        }
+    };
+    let within = files.saturating_sub(OTHER_FILES).max(files / 2).max(1);
+    let within = usize::try_from(within).unwrap_or(usize::MAX);
+    if within < asked {
+        warn!(
+            files,
+            connections = within,
+            "fewer connections than --max-connections: raise the limit of open files (ulimit -n)"
+        );
+    }
+    asked.min(within)
 }
 
 fn open_trail(live: &LiveMesh) -> Result<Option<Arc<Trail>>> {

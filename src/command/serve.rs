@@ -11,7 +11,7 @@ use weft_mesh::SecretRef;
 use crate::config::{self, LogFormat, Logging, TlsFiles};
 use crate::error::{Error, Result};
 use crate::output;
-use crate::running::{self, Running};
+use crate::running::{self, Running, Transport};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +61,20 @@ pub(crate) struct ServeArgs {
     /// End running queries when access to what they read changes
     #[arg(long)]
     kill_on_revoke: bool,
+    /// How many connections there may be at a time; beyond, new ones take the places of those that
+    /// have not logged in
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    max_connections: usize,
+    /// After about so long a connection takes no new call, and its client makes another: so that
+    /// load comes to servers that were added. Running calls go on
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = config::parse_duration)]
+    connection_age: Duration,
+    /// How long a result waits for a client that takes nothing of it, before its query is ended
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = config::parse_duration)]
+    reader_timeout: Duration,
+    /// Answer `grpc.reflection`, for tools such as `grpcurl`
+    #[arg(long)]
+    reflection: bool,
     /// How log lines look
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -105,6 +119,12 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
         tls,
         kill_on_revoke: args.kill_on_revoke,
         handle_secrets: args.handle_secret,
+        transport: Transport {
+            connections: args.max_connections,
+            connection_age: args.connection_age,
+            reader_timeout: args.reader_timeout,
+            reflection: args.reflection,
+        },
     })
     .await?;
     output::line(format_args!("weft is ready on {}", running.url()))?;

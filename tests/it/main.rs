@@ -19,6 +19,7 @@ mod docs;
 mod edges;
 mod for_whom;
 mod governance;
+mod hostile;
 mod identity;
 mod object_storage;
 mod proof;

@@ -12,6 +12,7 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use prost::Message;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status};
 use uuid::Uuid;
 use weft_audit::Kind;
@@ -34,13 +35,15 @@ pub(crate) struct Answer {
     pub(crate) body: std::vec::IntoIter<Bytes>,
     /// A session that the client learns of by cookie.
     pub(crate) new_session: Option<SessionId>,
+    /// What the client is to carry as a cookie.
+    pub(crate) carried: Option<MetadataValue<Ascii>>,
 }
 
 impl Answer {
     fn of(body: impl Into<Bytes>) -> Self {
         Self {
             body: vec![body.into()].into_iter(),
-            new_session: None,
+            ..Self::default()
         }
     }
 }
@@ -88,7 +91,7 @@ impl Known {
             Self::CancelFlightInfo => "Cancels a running query.",
             Self::RenewFlightEndpoint => "Extends the life of a ticket.",
             Self::SetSessionOptions => {
-                "Sets catalog, schema, purpose, timezone or statement_timeout for the session."
+                "Sets catalog, schema, purpose, timezone, statement_timeout, ipc_compression or wire_types for the session."
             }
             Self::GetSessionOptions => "Gets the options of the session.",
             Self::CloseSession => "Forgets the options of the session.",
@@ -187,7 +190,13 @@ impl FlightSql {
                 let result = CloseSessionResult {
                     status: CloseStatus::Closed.into(),
                 };
-                Ok(Answer::of(result.encode_to_vec()))
+                let carried = call
+                    .session
+                    .and_then(|id| self.carried.cookie(id, call.owner(), None, call.now));
+                Ok(Answer {
+                    carried,
+                    ..Answer::of(result.encode_to_vec())
+                })
             }
         }
     }
@@ -197,17 +206,19 @@ impl FlightSql {
         call: &Call,
         changes: &BTreeMap<String, SessionOptionValue>,
     ) -> Result<Answer, Status> {
-        let stored = self.sessions.options(call.session, call.owner());
-        let changed = session::change(stored, changes, |options| {
+        let changed = session::change(call.stored.clone(), changes, |options| {
             self.open(call, options).map(drop)
         })?;
         let id = call.session.unwrap_or_else(SessionId::new);
-        self.sessions.store(id, call.owner(), changed.options);
+        let (owner, options) = (call.owner(), changed.options);
+        let carried = self.carried.cookie(id, owner, Some(&options), call.now);
+        self.sessions.store(id, owner, options);
         let result = SetSessionOptionsResult {
             errors: changed.errors,
         };
         Ok(Answer {
             new_session: call.session.is_none().then_some(id),
+            carried,
             ..Answer::of(result.encode_to_vec())
         })
     }

@@ -17,6 +17,7 @@ use weft_policy::{Owner, PolicySnapshot, PrincipalId};
 
 use crate::authenticate::Credentials;
 use crate::call::Call;
+use crate::connections::Peer;
 use crate::status;
 
 /// What a client says of itself is kept up to here.
@@ -52,7 +53,9 @@ impl Audit {
     /// A call begins.
     pub(crate) fn asked<T>(&self, kind: Kind, request: &Request<T>) -> Asked {
         let mut record = Box::new(AuditRecord::new(kind));
-        record.peer = request.remote_addr().map(|peer| peer.to_string());
+        let peer = Peer::of(request.extensions());
+        let address = peer.and_then(|peer| peer.tcp.remote_addr());
+        record.peer = address.map(|address| address.to_string());
         let client = request.metadata().get("user-agent");
         record.client = client
             .and_then(|client| client.to_str().ok())
@@ -141,7 +144,7 @@ impl Asked {
     pub(crate) fn entered(&mut self, call: &Call) {
         self.owned_by(call.owner());
         self.record.epoch = Some(call.snapshot.epoch().0);
-        let purpose = call.options.purpose.as_ref();
+        let purpose = call.options.query.purpose.as_ref();
         self.record.purpose = purpose.map(ToString::to_string);
     }
 

@@ -12,7 +12,7 @@ use crate::audit::Asked;
 use crate::authenticate::{self, Credentials, Presented};
 use crate::handle::StatementHandle;
 use crate::service::FlightSql;
-use crate::session::{SessionId, options_of_call, purpose_of_call};
+use crate::session::{Options, SessionId, options_of_call, purpose_of_call};
 use crate::status;
 
 /// One authenticated call.
@@ -22,8 +22,10 @@ pub(crate) struct Call {
     /// What the call makes belongs to it, and only that can be used in the call.
     owner: Owner,
     pub(crate) session: Option<SessionId>,
-    /// Of the session, overridden by the headers of the call.
-    pub(crate) options: SessionOptions,
+    /// Of the session.
+    pub(crate) stored: Options,
+    /// Those of the session, overridden by the headers of the call.
+    pub(crate) options: Options,
     /// What a header of the call says that the data is for.
     stated_purpose: Option<Purpose>,
     /// That the caller was verified on; access is decided on it.
@@ -36,7 +38,7 @@ impl Call {
         &self.owner
     }
 
-    pub(crate) fn with_options(&self, options: SessionOptions) -> Self {
+    pub(crate) fn with_options(&self, options: Options) -> Self {
         Self {
             options,
             ..self.clone()
@@ -64,25 +66,30 @@ impl FlightSql {
                 break (authenticated, snapshot);
             }
         };
-        let presented = authenticated.principal.id().to_string();
+        presented.is_let_in();
+        let name = authenticated.principal.id().to_string();
         let caller = authenticate::caller(authenticated.principal, headers, &snapshot)
-            .inspect_err(|_| asked.not_acting_for(&presented, headers, snapshot.policy()))?;
+            .inspect_err(|_| asked.not_acting_for(&name, headers, snapshot.policy()))?;
         let owner = caller.owner();
         asked.owned_by(&owner);
-        let stored = self.sessions.options(authenticated.session, &owner);
-        let mut options = options_of_call(stored, headers)?;
+        let now = Utc::now();
+        let session = authenticated.session;
+        let stored = self.carried.options(session, &owner, headers, now);
+        let stored = stored.unwrap_or_else(|| self.sessions.options(session, &owner));
+        let mut options = options_of_call(stored.clone(), headers)?;
         let stated_purpose = purpose_of_call(headers)?;
         if stated_purpose.is_some() {
-            options.purpose.clone_from(&stated_purpose);
+            options.query.purpose.clone_from(&stated_purpose);
         }
         let call = Call {
             caller,
             owner,
-            session: authenticated.session,
+            session,
+            stored,
             options,
             stated_purpose,
             snapshot,
-            now: Utc::now(),
+            now,
         };
         asked.entered(&call);
         Ok(call)

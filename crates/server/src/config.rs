@@ -21,6 +21,16 @@ pub struct ServerConfig {
     pub secrets: Vec<Secret>,
     /// How long running streams may go on after the server was told to stop.
     pub drain: Duration,
+    /// How many connections there may be at a time. Beyond, new ones take the places
+    /// of those that have not logged in.
+    pub connections: usize,
+    /// After about so long a connection takes no new call, and its client makes
+    /// another: so that load comes to servers that were added. Running calls go on.
+    pub connection_age: Duration,
+    /// How long a result waits for a client that takes nothing of it.
+    pub reader_timeout: Duration,
+    /// Whether clients can ask for the protocol's messages by `grpc.reflection`.
+    pub reflection: bool,
     /// Where statements and refusals are recorded; nowhere when absent.
     pub audit: Option<Arc<Trail>>,
 }
@@ -32,6 +42,10 @@ impl Default for ServerConfig {
             tls: None,
             secrets: Vec::new(),
             drain: Duration::from_secs(20),
+            connections: 10_000,
+            connection_age: Duration::from_secs(60 * 60),
+            reader_timeout: Duration::from_secs(5 * 60),
+            reflection: false,
             audit: None,
         }
     }

@@ -16,12 +16,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prost::Message;
 use tonic::Status;
 use uuid::Uuid;
-use weft_engine::SessionOptions;
 use weft_mesh::Purpose;
 use weft_policy::Owner;
 
 use self::payload::Payload;
 use crate::seal::Sealer;
+use crate::session::Options;
 use crate::status;
 
 /// Tickets are redeemed at once, or after a short wait in the client.
@@ -64,7 +64,7 @@ impl StatementHandle {
     pub(crate) fn purpose(&self) -> Option<&Purpose> {
         match &self.content {
             Content::Ticket(statement) | Content::Prepared(statement) => {
-                statement.options.purpose.as_ref()
+                statement.options.query.purpose.as_ref()
             }
             Content::Metadata(metadata) => metadata.purpose.as_ref(),
         }
@@ -77,7 +77,7 @@ pub(crate) struct Statement {
     pub(crate) sql: String,
     /// The bound rows as an Arrow IPC stream; empty for none.
     pub(crate) parameters: Bytes,
-    pub(crate) options: SessionOptions,
+    pub(crate) options: Options,
     /// Hash of the wire schema that the client was told.
     pub(crate) schema_hash: [u8; 32],
 }
@@ -160,6 +160,7 @@ pub(crate) fn unknown() -> Status {
 mod tests {
     use std::time::Duration;
 
+    use weft_engine::SessionOptions;
     use weft_policy::PrincipalId;
 
     use super::*;
@@ -188,12 +189,15 @@ mod tests {
         Statement {
             sql: "SELECT $1".to_owned(),
             parameters: Bytes::from_static(b"ipc"),
-            options: SessionOptions {
-                catalog: Some("acme".to_owned()),
-                schema: Some("sales".to_owned()),
-                timezone: None,
-                statement_timeout: Some(Duration::from_millis(1_500)),
-                purpose: purpose(),
+            options: Options {
+                query: SessionOptions {
+                    catalog: Some("acme".to_owned()),
+                    schema: Some("sales".to_owned()),
+                    timezone: None,
+                    statement_timeout: Some(Duration::from_millis(1_500)),
+                    purpose: purpose(),
+                },
+                ..Options::default()
             },
             schema_hash: [7; 32],
         }

@@ -77,6 +77,7 @@ impl FlightSql {
                 )
             })?,
         };
+        presented.is_let_in();
         // Said now rather than with the first query. The session is the service's
         // own all the same: every call says for whom it is.
         let id = caller.principal.id();

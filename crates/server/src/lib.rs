@@ -28,7 +28,9 @@
 )]
 
 mod config;
+mod connections;
 mod error;
+mod reflection;
 mod serve;
 mod tls;
 

@@ -130,6 +130,23 @@ pub(crate) struct RetryInfo {
     pub(crate) retry_delay: Option<DurationMessage>,
 }
 
+/// `google.rpc.BadRequest`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct BadRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) field_violations: Vec<FieldViolation>,
+}
+
+/// `google.rpc.BadRequest.FieldViolation`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FieldViolation {
+    /// The field of the request that is at fault.
+    #[prost(string, tag = "1")]
+    pub(crate) field: String,
+    #[prost(string, tag = "2")]
+    pub(crate) description: String,
+}
+
 /// `google.protobuf.Duration`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct DurationMessage {

@@ -26,7 +26,7 @@ use crate::service::{FlightSql, encode_schema, guard};
 use crate::statement::{hash, plan, plan_bound};
 use crate::status;
 use crate::stream::FlightDataStream;
-use crate::wire::wire_schema;
+use crate::wire::wire_schema_of;
 
 impl FlightSql {
     /// Plans a statement and answers with its handle and its two schemas.
@@ -38,14 +38,14 @@ impl FlightSql {
     ) -> Result<CreatePreparedStatementResult, Status> {
         asked.statement(&request.query);
         refuse_transaction(request.transaction_id.as_ref())?;
-        let session = self.open(call, call.options.clone())?;
+        let session = self.open(call, call.options.query.clone())?;
         let planned = plan(&session, &request.query, None)
             .await
             .inspect_err(|_| asked.names(&session))?;
         let parameters = planned
             .parameters()
             .map_err(|error| status::of_engine(&error, Some(planned.query_id())))?;
-        let schema = wire_schema(&planned.schema());
+        let schema = wire_schema_of(&planned.schema(), call.options.wire.types);
         let statement = Statement {
             sql: request.query,
             parameters: Bytes::new(),
@@ -76,8 +76,8 @@ impl FlightSql {
     ) -> Result<FlightInfo, Status> {
         let statement = self.current(call, sealed)?;
         let call = call.with_options(statement.options);
-        asked.purpose(call.options.purpose.as_ref());
-        let session = self.open(&call, call.options.clone())?;
+        asked.purpose(call.options.query.purpose.as_ref());
+        let session = self.open(&call, call.options.query.clone())?;
         let prepared = Some(statement.schema_hash);
         self.info_of(
             asked,
@@ -99,16 +99,17 @@ impl FlightSql {
     ) -> Result<SchemaRef, Status> {
         let statement = self.current(call, sealed)?;
         asked.statement(&statement.sql);
-        asked.purpose(statement.options.purpose.as_ref());
-        let session = self.open(call, statement.options)?;
+        asked.purpose(statement.options.query.purpose.as_ref());
+        let types = statement.options.wire.types;
+        let session = self.open(call, statement.options.query)?;
         let rows = parameters::rows(&statement.parameters)?;
-        let prepared = Some(statement.schema_hash);
+        let prepared = Some((statement.schema_hash, types));
         let planned = match rows.first() {
             Some(row) => plan_bound(&session, &statement.sql, Some(row), prepared).await,
             None => plan(&session, &statement.sql, prepared).await,
         };
         let planned = planned.inspect_err(|_| asked.names(&session))?;
-        Ok(wire_schema(&planned.schema()))
+        Ok(wire_schema_of(&planned.schema(), types))
     }
 
     /// Runs a prepared statement whose handle is used as a ticket.
@@ -176,7 +177,9 @@ impl FlightSql {
         let all = stream::iter([Ok(first)])
             .chain(messages)
             .map_err(|status| FlightError::Tonic(Box::new(status)));
-        let parameters = parameters::read(all).await?;
+        let parameters = tokio::time::timeout(self.reader_timeout, parameters::read(all))
+            .await
+            .map_err(|_| Status::deadline_exceeded("the parameters took too long to arrive"))??;
         let bound = StatementHandle {
             content: Content::Prepared(Statement {
                 parameters: parameters.clone(),

@@ -22,13 +22,15 @@ const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH;
 pub(crate) enum Purpose {
     Handle,
     Bearer,
+    Options,
 }
 
 impl Purpose {
     fn label(self) -> &'static [u8] {
         match self {
-            Self::Handle => b"weft statement handle 1",
+            Self::Handle => b"weft statement handle 2",
             Self::Bearer => b"weft session bearer 1",
+            Self::Options => b"weft session options 1",
         }
     }
 }

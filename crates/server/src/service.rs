@@ -8,6 +8,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::Schema;
 use arrow_flight::flight_service_server::FlightService;
@@ -29,9 +30,9 @@ use crate::call::Call;
 use crate::command::FlightCommand;
 use crate::handle::{self, Handles};
 use crate::metadata::ServerInfo;
-use crate::session::Sessions;
-use crate::stream::FlightDataStream;
-use crate::wire::schema_message;
+use crate::session::{Carried, Sessions};
+use crate::stream::{FlightDataStream, Terms};
+use crate::wire::{WireOptions, schema_message};
 use crate::{action, status};
 
 type BoxedStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
@@ -44,8 +45,11 @@ pub(crate) struct FlightSql {
     pub(crate) gate: Gate,
     pub(crate) handles: Handles,
     pub(crate) sessions: Sessions,
+    pub(crate) carried: Carried,
     pub(crate) bindings: Bindings,
     pub(crate) info: ServerInfo,
+    /// How long a result waits for a client that takes nothing of it.
+    pub(crate) reader_timeout: Duration,
     /// The server takes no new statement.
     pub(crate) draining: CancellationToken,
     /// What still runs must end.
@@ -60,6 +64,15 @@ impl FlightSql {
             return Err(status::unavailable("the server is stopping"));
         }
         self.audit.check()
+    }
+
+    /// On what terms results are sent.
+    pub(crate) fn terms(&self, wire: WireOptions) -> Terms {
+        Terms {
+            stop: self.stop.clone(),
+            patience: self.reader_timeout,
+            compression: wire.compression,
+        }
     }
 
     async fn flight_info(&self, request: Request<FlightDescriptor>) -> Result<FlightInfo, Status> {
@@ -138,7 +151,7 @@ impl FlightSql {
             FlightCommand::Prepared { handle } => self.prepared_stream(asked, &call, &handle).await,
             FlightCommand::Metadata(command) => {
                 asked.kind(Kind::Metadata);
-                let purpose = call.options.purpose.clone();
+                let purpose = call.options.query.purpose.clone();
                 self.metadata_stream(&call, &command, purpose)
             }
             FlightCommand::Statement { .. } => Err(Status::invalid_argument(
@@ -275,8 +288,12 @@ impl FlightService for FlightSqlService {
         let results = answer.body.map(|body| Ok(arrow_flight::Result::new(body)));
         let stream: Self::DoActionStream = Box::pin(futures::stream::iter(results));
         let mut response = Response::new(stream);
+        let headers = response.metadata_mut();
         if let Some(session) = answer.new_session {
-            session.set_cookie(response.metadata_mut());
+            session.set_cookie(headers);
+        }
+        if let Some(options) = answer.carried {
+            headers.append("set-cookie", options);
         }
         Ok(response)
     }

@@ -17,7 +17,7 @@ use crate::parameters;
 use crate::service::FlightSql;
 use crate::status;
 use crate::stream::{self, FlightDataStream, Sink, Stopped};
-use crate::wire::{schema_hash, wire_schema};
+use crate::wire::{Types, schema_hash, wire_schema_of};
 
 impl FlightSql {
     /// Plans `sql` and answers with a ticket; runs nothing.
@@ -28,7 +28,7 @@ impl FlightSql {
         sql: String,
     ) -> Result<FlightInfo, Status> {
         asked.statement(&sql);
-        let session = self.open(call, call.options.clone())?;
+        let session = self.open(call, call.options.query.clone())?;
         self.info_of(asked, call, &session, sql, Bytes::new(), None)
             .await
     }
@@ -41,11 +41,11 @@ impl FlightSql {
         sql: &str,
     ) -> Result<SchemaRef, Status> {
         asked.statement(sql);
-        let session = self.open(call, call.options.clone())?;
+        let session = self.open(call, call.options.query.clone())?;
         let planned = plan(&session, sql, None)
             .await
             .inspect_err(|_| asked.names(&session))?;
-        Ok(wire_schema(&planned.schema()))
+        Ok(wire_schema_of(&planned.schema(), call.options.wire.types))
     }
 
     /// The `FlightInfo` of a statement with its bound `parameters`; `prepared` is
@@ -61,13 +61,14 @@ impl FlightSql {
     ) -> Result<FlightInfo, Status> {
         asked.statement(&sql);
         let rows = parameters::rows(&parameters)?;
-        let planned = plan_bound(session, &sql, rows.first(), prepared)
+        let told = prepared.map(|hash| (hash, call.options.wire.types));
+        let planned = plan_bound(session, &sql, rows.first(), told)
             .await
             .inspect_err(|_| {
                 asked.parameters(&rows);
                 asked.names(session);
             })?;
-        let schema = wire_schema(&planned.schema());
+        let schema = wire_schema_of(&planned.schema(), call.options.wire.types);
         let statement = Statement {
             schema_hash: hash(&schema)?,
             sql,
@@ -114,7 +115,8 @@ impl FlightSql {
         asked.kind(Kind::Statement);
         asked.statement(&statement.sql);
         asked.query_id(query_id);
-        let session = self.open(call, statement.options)?;
+        let wire = statement.options.wire;
+        let session = self.open(call, statement.options.query)?;
         let rows = parameters::rows(&statement.parameters)?;
         asked.parameters(&rows);
         let mut rows = rows.into_iter();
@@ -122,14 +124,14 @@ impl FlightSql {
         let first = plan_bound(&session, &sql, rows.next().as_ref(), None)
             .await
             .inspect_err(|_| asked.names(&session))?;
-        let schema = wire_schema(&first.schema());
+        let schema = wire_schema_of(&first.schema(), wire.types);
         if hash(&schema)? != statement.schema_hash {
             asked.names(&session);
             return Err(schema_changed());
         }
         let first = first.with_query_id(query_id);
         let entry = self.audit.begin(asked, &first);
-        stream::spawn(schema, self.stop.clone(), move |mut sink| async move {
+        stream::spawn(schema, self.terms(wire), move |mut sink| async move {
             sink.record(entry);
             let ran = run_all(first, &session, &sql, rows, query_id, &mut sink);
             let ran = Box::pin(ran).await;
@@ -156,19 +158,24 @@ async fn run_all(
     Ok(running)
 }
 
+/// The hash of the schema that a client was told, and the types in it.
+pub(crate) type Told = ([u8; 32], Types);
+
 /// Plans a statement whose parameters, if any, stay open. It must have the
 /// columns that it was `prepared` with.
 pub(crate) async fn plan(
     session: &GovernedSession,
     sql: &str,
-    prepared: Option<[u8; 32]>,
+    prepared: Option<Told>,
 ) -> Result<PlannedQuery, Status> {
     let planned = session
         .plan(sql)
         .await
         .map_err(|error| status::of_engine(&error, None))?;
     match prepared {
-        Some(told) if hash(&wire_schema(&planned.schema()))? != told => Err(schema_changed()),
+        Some((told, types)) if hash(&wire_schema_of(&planned.schema(), types))? != told => {
+            Err(schema_changed())
+        }
         Some(_) | None => Ok(planned),
     }
 }
@@ -190,7 +197,7 @@ pub(crate) async fn plan_bound(
     session: &GovernedSession,
     sql: &str,
     row: Option<&Vec<ScalarValue>>,
-    prepared: Option<[u8; 32]>,
+    prepared: Option<Told>,
 ) -> Result<PlannedQuery, Status> {
     let planned = plan(session, sql, prepared).await?;
     let query_id = planned.query_id();

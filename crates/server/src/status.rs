@@ -11,10 +11,12 @@ use tracing::error;
 use uuid::Uuid;
 use weft_engine::Error;
 
-use crate::messages::{DurationMessage, RetryInfo, RpcStatus};
+use crate::messages::{BadRequest, DurationMessage, FieldViolation, RetryInfo, RpcStatus};
 
 /// Room for the query id is kept below 2 KB.
 const LIMIT_BYTES: usize = 1_900;
+/// Of the text that is repeated beside the details.
+const DETAIL_CHARACTERS: usize = 200;
 /// When a client may try again.
 const RETRY_SECONDS: i64 = 1;
 
@@ -37,11 +39,27 @@ pub(crate) fn of_engine(error: &Error, query_id: Option<Uuid>) -> Status {
         Some(query_id) => format!("{text} (query {query_id})"),
         None => text,
     };
-    if code == Code::Unavailable {
-        unavailable(&message)
-    } else {
-        Status::new(code, message)
+    match error {
+        Error::Unavailable(_) => unavailable(&message),
+        Error::InvalidArgument {
+            position: Some((line, column)),
+            ..
+        } => misplaced(&message, *line, *column),
+        _ => Status::new(code, message),
     }
+}
+
+/// A fault of a statement at a place in its text, counted from 1; both clients and
+/// people read where.
+fn misplaced(message: &str, line: u64, column: u64) -> Status {
+    let request = BadRequest {
+        field_violations: vec![FieldViolation {
+            field: "query".to_owned(),
+            description: format!("line {line}, column {column}"),
+        }],
+    };
+    let (name, value) = ("google.rpc.BadRequest", request.encode_to_vec());
+    detailed(Code::InvalidArgument, message, name, value)
 }
 
 /// A fault of ours: the client reads a reference, the log the cause.
@@ -64,15 +82,22 @@ pub(crate) fn unavailable(message: &str) -> Status {
             nanos: 0,
         }),
     };
+    let (name, value) = ("google.rpc.RetryInfo", retry.encode_to_vec());
+    detailed(Code::Unavailable, message, name, value)
+}
+
+/// A status with one message of details, as `google.rpc.Status` has them.
+fn detailed(code: Code, message: &str, name: &str, value: Vec<u8>) -> Status {
     let details = RpcStatus {
-        code: Code::Unavailable.into(),
-        message: message.to_owned(),
+        code: code.into(),
+        // The status has it too, and both travel in headers of 8 KiB.
+        message: message.chars().take(DETAIL_CHARACTERS).collect(),
         details: vec![Any {
-            type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
-            value: retry.encode_to_vec().into(),
+            type_url: format!("type.googleapis.com/{name}"),
+            value: value.into(),
         }],
     };
-    Status::with_details(Code::Unavailable, message, details.encode_to_vec().into())
+    Status::with_details(code, message, details.encode_to_vec().into())
 }
 
 /// Cuts `message` so that it fits into a header once percent-encoded.
@@ -140,6 +165,19 @@ mod tests {
         assert!(shorten(&"x".repeat(10_000)).len() <= LIMIT_BYTES + 3);
         let wide = shorten(&"ü".repeat(10_000));
         assert!(wide.chars().count() * 6 <= LIMIT_BYTES + 30);
+    }
+
+    #[test]
+    fn a_fault_in_a_statement_says_where() {
+        let error = Error::InvalidArgument {
+            message: "ü".repeat(5_000),
+            position: Some((3, 8)),
+        };
+        let status = of_engine(&error, Some(Uuid::from_u128(7)));
+        let details = RpcStatus::decode(status.details()).unwrap();
+        let request = BadRequest::decode(details.details[0].value.clone()).unwrap();
+        assert_eq!(request.field_violations[0].description, "line 3, column 8");
+        assert!(status.details().len() < 1_024, "{}", status.details().len());
     }
 
     #[test]

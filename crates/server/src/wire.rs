@@ -17,29 +17,81 @@
 //! and so on inside lists, structs and maps. Metadata of schema and fields stays
 //! behind; a decimal's says how many digits it has, because JDBC looks for them there
 //! and not in its type.
+//!
+//! A client that knows more types can ask for the engine's own ([`Types::Native`]):
+//! columns then keep theirs, save for dictionaries, run-ends and list views, and for
+//! what is inside lists, structs and maps. It can ask for compressed messages too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::ipc::CompressionType;
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+/// How a client wants its results; by default as every client reads them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WireOptions {
+    pub(crate) types: Types,
+    /// Of the buffers of each message.
+    pub(crate) compression: Option<CompressionType>,
+}
+
+/// Which types columns have on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Types {
+    /// Those that every client reads.
+    #[default]
+    Portable,
+    /// The engine's own where they need no message of their own.
+    Native,
+}
+
 /// The schema that clients are told and sent for results of `schema`.
 pub(crate) fn wire_schema(schema: &Schema) -> SchemaRef {
+    wire_schema_of(schema, Types::Portable)
+}
+
+/// The schema that a client which wants `types` is told and sent for results of `schema`.
+pub(crate) fn wire_schema_of(schema: &Schema, types: Types) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
-        let field = wire_field(field);
+        let field = match types {
+            Types::Native if is_plain(field.data_type()) => Arc::new(Field::new(
+                field.name(),
+                field.data_type().clone(),
+                field.is_nullable(),
+            )),
+            Types::Portable | Types::Native => wire_field(field),
+        };
         match digits(field.data_type()) {
             Some(digits) => Arc::new(field.as_ref().clone().with_metadata(digits)),
             None => field,
         }
     });
     Arc::new(Schema::new(fields.collect::<Fields>()))
+}
+
+/// Types of one array each that travel as they are.
+fn is_plain(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Null
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_)
+            | DataType::Float16
+            | DataType::Date64
+            | DataType::Decimal32(_, _)
+            | DataType::Decimal64(_, _)
+    )
 }
 
 fn digits(data_type: &DataType) -> Option<HashMap<String, String>> {
@@ -57,7 +109,7 @@ fn digits(data_type: &DataType) -> Option<HashMap<String, String>> {
     ]))
 }
 
-/// `batch` as clients receive it; `schema` is the [`wire_schema`] of the result.
+/// `batch` as clients receive it; `schema` is the [`wire_schema_of`] the result.
 ///
 /// # Errors
 /// When a column cannot be cast, or has a null where `schema` allows none.
@@ -152,7 +204,12 @@ fn wire_type(data_type: &DataType) -> DataType {
 
 fn wire_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     if array.data_type() == to {
-        return Ok(Arc::clone(array));
+        return Ok(match to {
+            // A few views may keep large buffers, which would travel with them.
+            DataType::Utf8View => Arc::new(array.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
+            _ => Arc::clone(array),
+        });
     }
     // `cast` has no kernel from a list view to a list of another item type.
     match (array.data_type(), to) {
@@ -169,10 +226,9 @@ fn wire_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        Array, AsArray, BinaryViewArray, Date64Array, Decimal64Array, DictionaryArray,
-        FixedSizeBinaryArray, Float16Array, Int32Array, LargeListArray, LargeStringArray,
-        ListArray, ListViewArray, MapBuilder, NullArray, StringArray, StringViewArray,
-        StringViewBuilder, StructArray,
+        Array, BinaryViewArray, Date64Array, Decimal64Array, DictionaryArray, FixedSizeBinaryArray,
+        Float16Array, Int32Array, LargeListArray, LargeStringArray, ListArray, ListViewArray,
+        MapBuilder, NullArray, StringArray, StringViewArray, StringViewBuilder, StructArray,
     };
     use arrow::buffer::{OffsetBuffer, ScalarBuffer};
     use arrow::datatypes::{Float16Type, Int32Type, Int64Type};

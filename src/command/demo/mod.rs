@@ -15,7 +15,7 @@ use crate::demo_mesh;
 use crate::error::{Error, Result};
 use crate::format::{self, Encoder as _, TableEncoder};
 use crate::output;
-use crate::running::{Options, Running};
+use crate::running::{Options, Running, Transport};
 
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
@@ -99,6 +99,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
         tls: None,
         kill_on_revoke: false,
         handle_secrets: Vec::new(),
+        transport: Transport::default(),
     })
     .await?;
     let snapshot = running.live().snapshot();

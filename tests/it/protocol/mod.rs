@@ -42,7 +42,7 @@ async fn start() -> (MeshDir, TestServer) {
     (mesh, server)
 }
 
-fn mesh() -> MeshDir {
+pub(crate) fn mesh() -> MeshDir {
     let mesh = MeshDir::new("acme")
         .user("ana", "pw-ana", &["analysts"], &[("region", "EU")])
         .user("bo", "pw-bo", &["hr"], &[])

@@ -53,6 +53,23 @@ impl WeftProcess {
         format!("grpc://{}", self.address)
     }
 
+    /// Its resident memory; none where the system does not tell.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+
+    /// How many files and connections it has open; none where the system does not tell.
+    pub(crate) fn open_files(&self) -> Option<usize> {
+        let path = format!("/proc/{}/fd", self.child.id());
+        Some(std::fs::read_dir(path).ok()?.count())
+    }
+
     /// The hard way.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
 use tonic::transport::CertificateDer;
+use tonic::transport::server::TlsConnectInfo;
 use tracing::info;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::connections::Peer;
 
 /// Nobody is called so many things.
 const MOST_NAMES: usize = 100;
@@ -17,13 +20,23 @@ pub(crate) struct Presented<'a> {
     pub(crate) headers: &'a MetadataMap,
     /// Verified by TLS, the client's own first.
     certificates: Option<Arc<Vec<CertificateDer<'static>>>>,
+    peer: Option<&'a Peer>,
 }
 
 impl<'a> Presented<'a> {
     pub(crate) fn of<T>(request: &'a Request<T>) -> Self {
+        let tls = request.extensions().get::<TlsConnectInfo<Peer>>();
         Self {
             headers: request.metadata(),
-            certificates: request.peer_certs(),
+            certificates: tls.and_then(TlsConnectInfo::peer_certs),
+            peer: Peer::of(request.extensions()),
+        }
+    }
+
+    /// What was presented is believed.
+    pub(crate) fn is_let_in(&self) {
+        if let Some(peer) = self.peer {
+            peer.is_let_in();
         }
     }
 

@@ -1,15 +1,13 @@
 //! What is inside a sealed handle.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use prost::Message;
 use uuid::Uuid;
-use weft_engine::SessionOptions;
 use weft_mesh::Purpose;
 
 use super::{Content, Metadata, Statement, StatementHandle};
+use crate::session::OptionsMessage;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Payload {
@@ -19,14 +17,8 @@ pub(super) struct Payload {
     sql: String,
     #[prost(bytes = "bytes", tag = "3")]
     parameters: Bytes,
-    #[prost(string, optional, tag = "4")]
-    catalog: Option<String>,
-    #[prost(string, optional, tag = "5")]
-    schema: Option<String>,
-    #[prost(string, optional, tag = "6")]
-    timezone: Option<String>,
-    #[prost(uint64, optional, tag = "7")]
-    statement_timeout_millis: Option<u64>,
+    #[prost(message, optional, tag = "4")]
+    options: Option<OptionsMessage>,
     #[prost(bytes = "vec", tag = "8")]
     schema_hash: Vec<u8>,
     #[prost(uint64, tag = "9")]
@@ -39,6 +31,7 @@ pub(super) struct Payload {
     pub(super) expires: i64,
     #[prost(bytes = "bytes", tag = "13")]
     command: Bytes,
+    /// That a question about the catalog is for.
     #[prost(string, optional, tag = "14")]
     purpose: Option<String>,
 }
@@ -63,7 +56,6 @@ impl Payload {
             query_id: handle.query_id.as_bytes().to_vec(),
             issued: issued.timestamp(),
             expires: expires.timestamp(),
-            purpose: handle.purpose().map(ToString::to_string),
             ..Self::default()
         };
         match &handle.content {
@@ -72,23 +64,18 @@ impl Payload {
             Content::Metadata(metadata) => Self {
                 kind: Kind::Metadata.into(),
                 command: metadata.command.clone(),
+                purpose: metadata.purpose.as_ref().map(ToString::to_string),
                 ..common
             },
         }
     }
 
     fn with_statement(self, kind: Kind, statement: &Statement) -> Self {
-        let options = &statement.options;
         Self {
             kind: kind.into(),
             sql: statement.sql.clone(),
             parameters: statement.parameters.clone(),
-            catalog: options.catalog.clone(),
-            schema: options.schema.clone(),
-            timezone: options.timezone.clone(),
-            statement_timeout_millis: options
-                .statement_timeout
-                .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+            options: Some(OptionsMessage::from(&statement.options)),
             schema_hash: statement.schema_hash.to_vec(),
             ..self
         }
@@ -121,17 +108,10 @@ impl Payload {
     }
 
     fn into_statement(self) -> Option<Statement> {
-        let purpose = self.stated_purpose()?;
         Some(Statement {
             sql: self.sql,
             parameters: self.parameters,
-            options: SessionOptions {
-                catalog: self.catalog,
-                schema: self.schema,
-                timezone: self.timezone,
-                statement_timeout: self.statement_timeout_millis.map(Duration::from_millis),
-                purpose,
-            },
+            options: self.options?.into_options()?,
             schema_hash: self.schema_hash.try_into().ok()?,
         })
     }

@@ -32,6 +32,7 @@ use crate::handle::{self, Content, StatementHandle};
 use crate::service::FlightSql;
 use crate::status;
 use crate::stream::{self, FlightDataStream};
+use crate::wire::WireOptions;
 
 /// The catalog as one principal sees it.
 #[derive(Clone, Debug)]
@@ -116,7 +117,7 @@ impl FlightSql {
         let handle = StatementHandle {
             content: Content::Metadata(handle::Metadata {
                 command: encoded.clone(),
-                purpose: call.options.purpose.clone(),
+                purpose: call.options.query.purpose.clone(),
             }),
             epoch: call.snapshot.epoch().0,
             query_id: Uuid::new_v4(),
@@ -147,7 +148,7 @@ impl FlightSql {
             .info
             .answer(command, &view)
             .map_err(|error| status::of_arrow(&error))?;
-        stream::of_batch(answer, self.stop.clone())
+        stream::of_batch(answer, self.terms(WireOptions::default()))
     }
 }
 

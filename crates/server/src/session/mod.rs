@@ -2,9 +2,11 @@
 //!
 //! A session is named by the bearer that Handshake minted, or by a cookie for
 //! clients that send their credentials with every call. Options live in this
-//! process, bounded in number and in time; what a statement needs of them travels
-//! inside its handle. One call may override them by header.
+//! process, bounded in number and in time; a client that keeps cookies carries them
+//! as well, sealed, to whichever server it calls next. What a statement needs of them
+//! travels inside its handle. One call may override them by header.
 
+mod carried;
 mod options;
 mod registry;
 
@@ -16,6 +18,8 @@ use uuid::Uuid;
 use weft_engine::SessionOptions;
 use weft_mesh::Purpose;
 
+pub(crate) use self::carried::{Carried, OptionsMessage};
+pub(crate) use self::options::Options;
 pub(crate) use self::registry::Sessions;
 use crate::authenticate::cookie;
 use crate::messages::{OptionError, OptionErrorValue, SessionOptionValue};
@@ -59,14 +63,16 @@ impl SessionId {
 /// # Errors
 /// A header that is not text, or whose value is none of that option's.
 pub(crate) fn options_of_call(
-    mut options: SessionOptions,
+    mut options: Options,
     headers: &MetadataMap,
-) -> Result<SessionOptions, Status> {
+) -> Result<Options, Status> {
     for (header, name) in [
         ("catalog", "catalog"),
         ("schema", "schema"),
         ("x-weft-timezone", "timezone"),
         ("x-weft-statement-timeout", "statement_timeout"),
+        ("x-weft-ipc-compression", "ipc_compression"),
+        ("x-weft-wire-types", "wire_types"),
     ] {
         let Some(value) = headers.get(header) else {
             continue;
@@ -111,7 +117,7 @@ pub(crate) fn purpose_of_call(headers: &MetadataMap) -> Result<Option<Purpose>, 
 /// What became of a request to set options.
 #[derive(Debug)]
 pub(crate) struct Changed {
-    pub(crate) options: SessionOptions,
+    pub(crate) options: Options,
     pub(crate) errors: BTreeMap<String, OptionError>,
 }
 
@@ -123,7 +129,7 @@ pub(crate) struct Changed {
 /// # Errors
 /// A catalog or schema that the caller does not see.
 pub(crate) fn change(
-    mut options: SessionOptions,
+    mut options: Options,
     changes: &BTreeMap<String, SessionOptionValue>,
     check: impl Fn(SessionOptions) -> Result<(), Status>,
 ) -> Result<Changed, Status> {
@@ -131,7 +137,7 @@ pub(crate) fn change(
     for (name, value) in changes {
         let mut candidate = options.clone();
         let outcome = options::set(&mut candidate, name, value).and_then(|()| {
-            let mut checked = candidate.clone();
+            let mut checked = candidate.query.clone();
             if name == options::PURPOSE {
                 // A schema may come and go with the purpose; that must not hold it back.
                 checked.schema = None;
@@ -161,9 +167,6 @@ pub(crate) fn change(
 }
 
 /// The options in force, as `GetSessionOptions` answers.
-pub(crate) fn describe(
-    options: &SessionOptions,
-    catalog: &str,
-) -> BTreeMap<String, SessionOptionValue> {
+pub(crate) fn describe(options: &Options, catalog: &str) -> BTreeMap<String, SessionOptionValue> {
     options::describe(options, catalog)
 }

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use weft_engine::SessionOptions;
 use weft_policy::Owner;
 
-use super::SessionId;
+use super::{Options, SessionId};
 
 const CAPACITY: usize = 10_000;
 /// As long as a session bearer lives.
@@ -22,13 +21,13 @@ pub(crate) struct Sessions {
 
 #[derive(Debug)]
 struct Entry {
-    options: SessionOptions,
+    options: Options,
     used: Instant,
 }
 
 impl Sessions {
     /// The options of `session`; the defaults if it is unknown or of another.
-    pub(crate) fn options(&self, session: Option<SessionId>, owner: &Owner) -> SessionOptions {
+    pub(crate) fn options(&self, session: Option<SessionId>, owner: &Owner) -> Options {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         session
             .and_then(|session| entries.get_mut(&(session, owner.clone())))
@@ -41,7 +40,7 @@ impl Sessions {
     }
 
     /// Keeps `options` for the session; the one idle for longest makes room.
-    pub(crate) fn store(&self, session: SessionId, owner: &Owner, options: SessionOptions) {
+    pub(crate) fn store(&self, session: SessionId, owner: &Owner, options: Options) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (session, owner.clone());
         if entries.len() >= CAPACITY && !entries.contains_key(&key) {
@@ -73,11 +72,10 @@ mod tests {
 
     use super::*;
 
-    fn schema(name: &str) -> SessionOptions {
-        SessionOptions {
-            schema: Some(name.to_owned()),
-            ..SessionOptions::default()
-        }
+    fn schema(name: &str) -> Options {
+        let mut options = Options::default();
+        options.query.schema = Some(name.to_owned());
+        options
     }
 
     fn owner(user: &str, acting: Option<&str>) -> Owner {
@@ -99,7 +97,7 @@ mod tests {
         ];
         sessions.store(session, &ana, schema("sales"));
         for other in &others {
-            let none = SessionOptions::default();
+            let none = Options::default();
             assert_eq!(sessions.options(Some(session), other), none, "{other}");
         }
         for other in &others {
@@ -108,10 +106,7 @@ mod tests {
         }
         assert_eq!(sessions.options(Some(session), &ana), schema("sales"));
         sessions.close(Some(session), &ana);
-        assert_eq!(
-            sessions.options(Some(session), &ana),
-            SessionOptions::default()
-        );
+        assert_eq!(sessions.options(Some(session), &ana), Options::default());
     }
 
     #[test]
@@ -124,9 +119,6 @@ mod tests {
             sessions.store(SessionId::new(), &ana, schema("hr"));
         }
         assert_eq!(sessions.entries.lock().unwrap().len(), CAPACITY);
-        assert_eq!(
-            sessions.options(Some(first), &ana),
-            SessionOptions::default()
-        );
+        assert_eq!(sessions.options(Some(first), &ana), Options::default());
     }
 }

@@ -14,7 +14,7 @@ use arrow::downcast_dictionary_array;
 /// Target weight of one message.
 pub(crate) const TARGET_BYTES: u64 = 1024 * 1024;
 /// Above this a single row is refused.
-pub(crate) const ROW_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const ROW_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// One row that no message can carry; its number in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_row_above_the_limit_is_refused() {
-        let huge = "x".repeat(17 * 1024 * 1024);
+        let huge = "x".repeat(65 * 1024 * 1024);
         let batch = one_column(Arc::new(StringArray::from(vec!["a", huge.as_str()])));
         let error = cut(&batch, TARGET_BYTES).unwrap_err();
         assert!(error.bytes > ROW_LIMIT_BYTES);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_flight::{FlightData, SchemaAsIpc};
 use tonic::Status;
@@ -30,14 +31,20 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(schema: SchemaRef) -> Self {
-        Self {
+    pub(crate) fn new(
+        schema: SchemaRef,
+        compression: Option<CompressionType>,
+    ) -> Result<Self, Status> {
+        let options = IpcWriteOptions::default()
+            .try_with_compression(compression)
+            .map_err(|error| status::of_arrow(&error))?;
+        Ok(Self {
             schema,
-            options: IpcWriteOptions::default(),
+            options,
             generator: IpcDataGenerator::default(),
             dictionaries: DictionaryTracker::new(true),
             context: IpcWriteContext::default(),
-        }
+        })
     }
 
     /// The first message of every stream.
@@ -103,7 +110,7 @@ mod tests {
     use crate::wire::wire_schema;
 
     fn messages(batch: &RecordBatch) -> Vec<FlightData> {
-        let mut encoder = Encoder::new(wire_schema(&batch.schema()));
+        let mut encoder = Encoder::new(wire_schema(&batch.schema()), None).unwrap();
         let mut messages = vec![encoder.schema()];
         for range in Encoder::cut(batch).unwrap() {
             messages.push(encoder.slice(batch, &range).unwrap());
@@ -141,7 +148,7 @@ mod tests {
     fn an_empty_message_has_the_schema_of_the_stream() {
         let array: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1]));
         let batch = RecordBatch::try_from_iter([("c", array)]).unwrap();
-        let mut encoder = Encoder::new(wire_schema(&batch.schema()));
+        let mut encoder = Encoder::new(wire_schema(&batch.schema()), None).unwrap();
         let stream = [encoder.schema(), encoder.empty().unwrap()];
         let decoded = flight_data_to_batches(&stream).unwrap();
         assert_eq!(decoded[0].num_rows(), 0);

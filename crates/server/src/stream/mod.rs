@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::ipc::CompressionType;
 use arrow_flight::FlightData;
 use futures::{FutureExt, Stream};
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -47,9 +48,20 @@ pub(crate) type FlightDataStream =
 #[derive(Debug)]
 pub(crate) struct Sink {
     encoder: Encoder,
-    messages: Sender<Result<FlightData, Status>>,
+    messages: Sender<FlightData>,
     recorded: Option<Recorded>,
-    stop: CancellationToken,
+    terms: Terms,
+}
+
+/// On what terms a result is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// Ends it with `UNAVAILABLE` when the server may wait no longer.
+    pub(crate) stop: CancellationToken,
+    /// How long it waits for a client that takes nothing.
+    pub(crate) patience: Duration,
+    /// Of its messages, where the client asks for it.
+    pub(crate) compression: Option<CompressionType>,
 }
 
 /// Why a producer stopped before its end.
@@ -83,7 +95,7 @@ impl Stopped {
 impl Sink {
     /// From here on the result is recorded as `entry`.
     pub(crate) fn record(&mut self, entry: Option<Entry>) {
-        self.recorded = entry.map(|entry| Recorded::new(entry, self.stop.clone()));
+        self.recorded = entry.map(|entry| Recorded::new(entry, self.terms.stop.clone()));
     }
 
     /// Sends `batch` in messages of about a megabyte, as the client takes them.
@@ -115,7 +127,15 @@ impl Sink {
     }
 
     async fn pass(&self, message: FlightData) -> Result<(), Stopped> {
-        let sent = self.messages.send(Ok(message)).await;
+        let patience = self.terms.patience;
+        let sent = tokio::time::timeout(patience, self.messages.send(message)).await;
+        let sent = sent.map_err(|_| {
+            Status::deadline_exceeded(format!(
+                "the client took nothing of the result for {} seconds: run the statement again, \
+                 and read its result without such a pause",
+                patience.as_secs()
+            ))
+        })?;
         sent.map_err(|_| Stopped::Gone)
     }
 
@@ -135,29 +155,25 @@ impl Sink {
     }
 }
 
-/// A stream of the wire `schema` that `produce` fills; `stop` ends it with
-/// `UNAVAILABLE` when the server may wait no longer.
+/// A stream of the wire `schema` that `produce` fills.
 pub(crate) fn spawn<P, F>(
     schema: SchemaRef,
-    stop: CancellationToken,
+    terms: Terms,
     produce: P,
 ) -> Result<FlightDataStream, Status>
 where
     P: FnOnce(Sink) -> F,
     F: Future<Output = Result<(), Stopped>> + Send + 'static,
 {
-    spawn_with(KEEP_ALIVE, schema, stop, produce)
+    spawn_with(KEEP_ALIVE, schema, terms, produce)
 }
 
 /// A stream of one batch that is already there.
-pub(crate) fn of_batch(
-    batch: RecordBatch,
-    stop: CancellationToken,
-) -> Result<FlightDataStream, Status> {
+pub(crate) fn of_batch(batch: RecordBatch, terms: Terms) -> Result<FlightDataStream, Status> {
     let schema = batch.schema();
     spawn(
         schema,
-        stop,
+        terms,
         |mut sink| async move { sink.send(&batch).await },
     )
 }
@@ -165,38 +181,33 @@ pub(crate) fn of_batch(
 fn spawn_with<P, F>(
     keep_alive: Duration,
     schema: SchemaRef,
-    stop: CancellationToken,
+    terms: Terms,
     produce: P,
 ) -> Result<FlightDataStream, Status>
 where
     P: FnOnce(Sink) -> F,
     F: Future<Output = Result<(), Stopped>> + Send + 'static,
 {
-    let mut encoder = Encoder::new(schema);
+    let mut encoder = Encoder::new(schema, terms.compression)?;
     let first = encoder.schema();
     let empty = encoder.empty()?;
     let (sender, messages) = mpsc::channel(WAITING);
     let sink = Sink {
         encoder,
-        messages: sender.clone(),
+        messages: sender,
         recorded: None,
-        stop: stop.clone(),
+        terms: terms.clone(),
     };
     let result = produce(sink);
     let mut producer = JoinSet::new();
-    producer.spawn(async move {
-        if let Err(Stopped::Failed(status) | Stopped::Revoked(status)) = result.await {
-            // An error here means that the client is gone.
-            let _ = sender.send(Err(status)).await;
-        }
-    });
+    producer.spawn(result);
     let state = Outgoing {
         first: Some(first),
         empty,
         messages,
         producer,
         keep_alive,
-        stop,
+        stop: terms.stop,
         ended: false,
     };
     Ok(Box::pin(futures::stream::unfold(
@@ -212,9 +223,9 @@ where
 struct Outgoing {
     first: Option<FlightData>,
     empty: FlightData,
-    messages: Receiver<Result<FlightData, Status>>,
+    messages: Receiver<FlightData>,
     /// Aborted when dropped.
-    producer: JoinSet<()>,
+    producer: JoinSet<Result<(), Stopped>>,
     keep_alive: Duration,
     stop: CancellationToken,
     ended: bool,
@@ -239,11 +250,7 @@ impl Outgoing {
         };
         match received {
             Err(_) => Some(Ok(self.empty.clone())),
-            Ok(Some(Ok(message))) => Some(Ok(message)),
-            Ok(Some(Err(status))) => {
-                self.ended = true;
-                Some(Err(status))
-            }
+            Ok(Some(message)) => Some(Ok(message)),
             Ok(None) => {
                 self.ended = true;
                 self.outcome().await
@@ -251,13 +258,14 @@ impl Outgoing {
         }
     }
 
-    /// The channel is closed: at the end of the result, or because of a panic.
+    /// The channel is closed: at the end of the result, or because of an error or a panic.
     async fn outcome(&mut self) -> Option<Result<FlightData, Status>> {
         match self.producer.join_next().await {
             Some(Err(error)) => Some(Err(status::internal(&format!(
                 "a result's producer ended early: {error}"
             )))),
-            Some(Ok(())) | None => None,
+            Some(Ok(Err(Stopped::Failed(status) | Stopped::Revoked(status)))) => Some(Err(status)),
+            Some(Ok(Ok(()) | Err(Stopped::Gone))) | None => None,
         }
     }
 }
@@ -278,12 +286,20 @@ mod tests {
         RecordBatch::try_from_iter([("n", array)]).unwrap()
     }
 
+    fn terms() -> Terms {
+        Terms {
+            stop: CancellationToken::new(),
+            patience: Duration::from_secs(300),
+            compression: None,
+        }
+    }
+
     fn stream<P, F>(produce: P) -> FlightDataStream
     where
         P: FnOnce(Sink) -> F,
         F: Future<Output = Result<(), Stopped>> + Send + 'static,
     {
-        spawn(batch().schema(), CancellationToken::new(), produce).unwrap()
+        spawn(batch().schema(), terms(), produce).unwrap()
     }
 
     #[tokio::test]
@@ -294,7 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_result_ends_and_stays_ended() {
-        let mut stream = of_batch(batch(), CancellationToken::new()).unwrap();
+        let mut stream = of_batch(batch(), terms()).unwrap();
         assert!(stream.next().await.unwrap().is_ok());
         assert!(stream.next().await.unwrap().is_ok());
         assert!(stream.next().await.is_none());
@@ -357,8 +373,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(200)).await;
             sink.send(&batch()).await
         };
-        let stop = CancellationToken::new();
-        let mut stream = spawn_with(often, batch().schema(), stop, produce).unwrap();
+        let mut stream = spawn_with(often, batch().schema(), terms(), produce).unwrap();
         stream.next().await.unwrap().unwrap();
         assert!(stream.next().await.unwrap().unwrap().data_body.is_empty());
         let messages: Vec<_> = stream.map(Result::unwrap).collect().await;
@@ -367,15 +382,42 @@ mod tests {
 
     #[tokio::test]
     async fn a_stopping_server_ends_the_stream() {
-        let stop = CancellationToken::new();
-        let mut stream = spawn(batch().schema(), stop.clone(), |_sink| {
-            futures::future::pending()
-        })
-        .unwrap();
+        let terms = terms();
+        let stop = terms.stop.clone();
+        let mut stream =
+            spawn(batch().schema(), terms, |_sink| futures::future::pending()).unwrap();
         stream.next().await.unwrap().unwrap();
         stop.cancel();
         let error = stream.next().await.unwrap().unwrap_err();
         assert_eq!(error.code(), Code::Unavailable);
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_result_does_not_wait_for_ever_for_a_client_that_takes_nothing() {
+        let held = Arc::new(());
+        let query = Arc::clone(&held);
+        let terms = Terms {
+            patience: Duration::from_millis(500),
+            ..terms()
+        };
+        let mut stream = spawn(batch().schema(), terms, |mut sink| async move {
+            let _query = query;
+            loop {
+                sink.send(&batch()).await?;
+            }
+        })
+        .unwrap();
+        stream.next().await.unwrap().unwrap();
+        assert_eq!(Arc::strong_count(&held), 2);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(Arc::strong_count(&held), 1);
+        // What was on its way is there still, and then why there is no more.
+        for _ in 0..WAITING {
+            stream.next().await.unwrap().unwrap();
+        }
+        let error = stream.next().await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::DeadlineExceeded);
         assert!(stream.next().await.is_none());
     }
 }
