@@ -15,8 +15,8 @@ service `bi` with the token `types-token`. Both see all of all tables:
 - `maps`: the same for MAPS. A table of its own, since clients differ most in maps, and one that
   cannot read them is to be asked for the rest all the same.
 - `long_text`: `id` BIGINT, `length` BIGINT, `body` VARCHAR, of LENGTHS bytes (1 to 20 MB), each
-  `body` the digits 0 to 9 again and again. A message of Flight is at most 16 MiB: the last row is
-  more than can be sent, and asking for it is RESOURCE_EXHAUSTED.
+  `body` the digits 0 to 9 again and again. A row is one message at least, and some clients take the
+  last only when they are told to take messages of that size.
 
 Minimum and maximum of dates and of timestamps in seconds, milliseconds and microseconds are
 0001-01-01 and the last instant of 9999-12-31; of timestamps in nanoseconds, what 64 bits hold.

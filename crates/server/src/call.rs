@@ -38,7 +38,10 @@ impl Call {
         &self.owner
     }
 
-    pub(crate) fn with_options(&self, options: Options) -> Self {
+    /// With the options that a statement was prepared with. How long it may run is said
+    /// when it runs.
+    pub(crate) fn running(&self, mut options: Options) -> Self {
+        options.query.statement_timeout = self.options.query.statement_timeout;
         Self {
             options,
             ..self.clone()

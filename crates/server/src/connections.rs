@@ -50,7 +50,9 @@ impl Peer {
     /// Who is at the other end of the connection that a request with these extensions came by.
     pub(crate) fn of(extensions: &http::Extensions) -> Option<&Self> {
         let tls = extensions.get::<TlsConnectInfo<Self>>();
-        extensions.get().or(tls.map(TlsConnectInfo::get_ref))
+        extensions
+            .get()
+            .or_else(|| tls.map(TlsConnectInfo::get_ref))
     }
 
     /// It has sent a request.

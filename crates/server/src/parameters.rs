@@ -5,6 +5,7 @@
 //! IPC stream.
 
 use std::io::Cursor;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,12 +13,13 @@ use arrow::datatypes::{DataType, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::{Buffer, root_as_message};
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use bytes::Bytes;
 use datafusion_common::ScalarValue;
-use futures::{Stream, TryStreamExt};
+use futures::{FutureExt, Stream, TryStreamExt};
 use tonic::Status;
 
 use crate::status;
@@ -25,6 +27,8 @@ use crate::wire::{wire_batch, wire_schema};
 
 /// One statement is run for each row: more is a bulk load, not a query.
 const ROW_LIMIT: usize = 1024;
+/// More than a handle carries, so that nobody collects what could not be kept.
+const LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The schema of parameters that clients are told. Times are announced in milliseconds:
 /// JDBC up to 18.3 writes those, whatever the unit that it was told. What is bound is
@@ -49,10 +53,26 @@ pub(crate) async fn read<S>(stream: S) -> Result<Bytes, Status>
 where
     S: Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
 {
-    let mut batches = FlightRecordBatchStream::new_from_flight_data(stream);
-    let mut rows = 0;
+    // What checks of the message itself cannot see, the decoder may panic at.
+    let read = AssertUnwindSafe(read_sound(stream)).catch_unwind().await;
+    read.unwrap_or_else(|_| Err(no_stream()))
+}
+
+async fn read_sound<S>(stream: S) -> Result<Bytes, Status>
+where
+    S: Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
+{
+    let sound = stream.and_then(|message| async {
+        check(&message).map_err(|status| FlightError::Tonic(Box::new(status)))?;
+        Ok(message)
+    });
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(sound);
+    let (mut rows, mut bytes) = (0, 0);
     let mut kept = Vec::new();
     while let Some(batch) = batches.try_next().await.map_err(of_client)? {
+        if batch.num_rows() == 0 {
+            continue;
+        }
         rows += batch.num_rows();
         if rows > ROW_LIMIT {
             return Err(Status::invalid_argument(format!(
@@ -65,6 +85,12 @@ where
                 "parameters of a type that weft does not take: {error}"
             ))
         })?;
+        bytes += batch.get_array_memory_size();
+        if bytes > LIMIT_BYTES {
+            return Err(Status::invalid_argument(format!(
+                "parameters of more than {LIMIT_BYTES} bytes: they travel with the statement"
+            )));
+        }
         kept.push(batch);
     }
     if rows == 0 || kept.iter().all(|batch| batch.num_columns() == 0) {
@@ -101,6 +127,44 @@ pub(crate) fn rows(parameters: &Bytes) -> Result<Vec<Vec<ScalarValue>>, Status> 
     Ok(rows)
 }
 
+/// Whether a message can be decoded: the decoder takes the offsets and lengths that it
+/// names as they are, and what compressed buffers say of their size.
+fn check(message: &FlightData) -> Result<(), Status> {
+    if message.data_header.is_empty() {
+        return Ok(());
+    }
+    let header = root_as_message(&message.data_header).map_err(|_| no_stream())?;
+    let dictionary = header.header_as_dictionary_batch();
+    let batch = match dictionary {
+        Some(dictionary) => dictionary.data(),
+        None => header.header_as_record_batch(),
+    };
+    let Some(batch) = batch else {
+        return Ok(());
+    };
+    if batch.compression().is_some() {
+        return Err(Status::invalid_argument(
+            "compressed parameters are not taken: send them without IPC compression",
+        ));
+    }
+    let within = |buffer: &Buffer| {
+        let end = buffer.offset().checked_add(buffer.length());
+        let end = end.and_then(|end| usize::try_from(end).ok());
+        buffer.offset() >= 0
+            && buffer.length() >= 0
+            && end.is_some_and(|end| end <= message.data_body.len())
+    };
+    if batch.buffers().into_iter().flatten().all(within) {
+        Ok(())
+    } else {
+        Err(no_stream())
+    }
+}
+
+fn no_stream() -> Status {
+    Status::invalid_argument("the parameters are not an Arrow stream")
+}
+
 fn write(batches: &[RecordBatch]) -> Result<Bytes, ArrowError> {
     let Some(first) = batches.first() else {
         return Ok(Bytes::new());
@@ -119,9 +183,7 @@ fn of_client(error: FlightError) -> Status {
         | FlightError::NotYetImplemented(_)
         | FlightError::ProtocolError(_)
         | FlightError::DecodeError(_)
-        | FlightError::ExternalError(_) => {
-            Status::invalid_argument("the parameters are not an Arrow stream")
-        }
+        | FlightError::ExternalError(_) => no_stream(),
     }
 }
 
@@ -194,5 +256,40 @@ mod tests {
         };
         let status = read(stream::iter([Ok(garbage)])).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    }
+
+    fn encoded(batch: RecordBatch) -> Vec<FlightData> {
+        let encoder = FlightDataEncoderBuilder::new().build(stream::iter([Ok(batch)]));
+        futures::executor::block_on(encoder.try_collect()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_message_that_names_more_than_it_has_is_refused() {
+        let array: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_from_iter([("n", array)]).unwrap();
+        let messages = encoded(batch);
+        for kept in 0..messages[1].data_body.len() {
+            let mut cut = messages.clone();
+            cut[1].data_body.truncate(kept);
+            // Without its padding it is whole still.
+            match read(stream::iter(cut.into_iter().map(Ok))).await {
+                Ok(read) => assert_eq!(rows(&read).unwrap().len(), 3),
+                Err(status) => assert_eq!(status.code(), tonic::Code::InvalidArgument),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn compressed_parameters_are_refused() {
+        let array: ArrayRef = Arc::new(Int64Array::from(vec![1; 100]));
+        let batch = RecordBatch::try_from_iter([("n", array)]).unwrap();
+        let options = arrow::ipc::writer::IpcWriteOptions::default()
+            .try_with_compression(Some(arrow::ipc::CompressionType::ZSTD))
+            .unwrap();
+        let messages = FlightDataEncoderBuilder::new()
+            .with_options(options)
+            .build(stream::iter([Ok(batch)]));
+        let status = read(messages).await.unwrap_err();
+        assert!(status.message().contains("compress"), "{status:?}");
     }
 }

@@ -75,7 +75,7 @@ impl FlightSql {
         sealed: &Bytes,
     ) -> Result<FlightInfo, Status> {
         let statement = self.current(call, sealed)?;
-        let call = call.with_options(statement.options);
+        let call = call.running(statement.options);
         asked.purpose(call.options.query.purpose.as_ref());
         let session = self.open(&call, call.options.query.clone())?;
         let prepared = Some(statement.schema_hash);

@@ -39,13 +39,16 @@ pub(crate) fn of_engine(error: &Error, query_id: Option<Uuid>) -> Status {
         Some(query_id) => format!("{text} (query {query_id})"),
         None => text,
     };
-    match error {
-        Error::Unavailable(_) => unavailable(&message),
-        Error::InvalidArgument {
-            position: Some((line, column)),
-            ..
-        } => misplaced(&message, *line, *column),
-        _ => Status::new(code, message),
+    if let Error::InvalidArgument {
+        position: Some((line, column)),
+        ..
+    } = error
+    {
+        misplaced(&message, *line, *column)
+    } else if code == Code::Unavailable {
+        unavailable(&message)
+    } else {
+        Status::new(code, message)
     }
 }
 

@@ -204,11 +204,13 @@ fn wire_type(data_type: &DataType) -> DataType {
 
 fn wire_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     if array.data_type() == to {
-        return Ok(match to {
-            // A few views may keep large buffers, which would travel with them.
-            DataType::Utf8View => Arc::new(array.as_string_view().gc()),
-            DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
-            _ => Arc::clone(array),
+        // A few views may keep large buffers, which would travel with them.
+        return Ok(if *to == DataType::Utf8View {
+            Arc::new(array.as_string_view().gc())
+        } else if *to == DataType::BinaryView {
+            Arc::new(array.as_binary_view().gc())
+        } else {
+            Arc::clone(array)
         });
     }
     // `cast` has no kernel from a list view to a list of another item type.

@@ -98,7 +98,7 @@ impl Hostile {
             table_types: vec!["TABLE".to_owned()],
             include_schema: true,
         };
-        let commands = vec![
+        let commands = [
             statement.as_any(),
             prepared.as_any(),
             tables.as_any(),

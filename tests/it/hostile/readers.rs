@@ -27,25 +27,32 @@ async fn cancel(client: &TestClient, info: &FlightInfo) -> i32 {
 async fn a_query_does_not_wait_for_ever_for_its_reader() {
     let (_mesh, weft) = start(&["--reader-timeout", "1s"]);
     let bo = TestClient::basic(channel(&weft).await, "bo", "pw-bo");
-    let mut results = Vec::new();
+    let mut infos = Vec::new();
     for _ in 0..20 {
-        let info = bo.info(LARGE).await.unwrap();
+        infos.push(bo.info(LARGE).await.unwrap());
+    }
+    let mut results = Vec::new();
+    for info in infos {
         let ticket = info.endpoint[0].ticket.clone().unwrap();
         let mut flight = bo.flight.inner().clone();
-        let result = flight
-            .do_get(bo.request(ticket))
-            .await
-            .unwrap()
-            .into_inner();
-        results.push((info, result));
+        let result = flight.do_get(bo.request(ticket)).await.unwrap();
+        results.push((info, result.into_inner()));
     }
     another_is_served(&weft).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
+    // On their own connection nothing comes through any more: its window is full.
+    let beside = TestClient::basic(channel(&weft).await, "bo", "pw-bo");
     for (info, _) in &results {
-        assert_eq!(cancel(&bo, info).await, 3, "nothing of it runs any more");
+        assert_eq!(
+            cancel(&beside, info).await,
+            3,
+            "nothing of it runs any more"
+        );
     }
     // Whoever reads on learns why there is no more.
     let (_, mut result) = results.pop().unwrap();
+    // What they hold of the connection's window is not the server's to give.
+    drop(results);
     let status = loop {
         match result.next().await {
             Some(Ok(_)) => {}
@@ -62,7 +69,7 @@ async fn a_query_waits_for_a_slow_reader() {
     let (_mesh, weft) = start(&["--reader-timeout", "3s"]);
     let bo = TestClient::basic(channel(&weft).await, "bo", "pw-bo");
     let info = bo
-        .info("SELECT a.note FROM sales.orders a, sales.orders b")
+        .info("SELECT a.note FROM sales.orders a, sales.orders b LIMIT 60000")
         .await
         .unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
@@ -76,9 +83,9 @@ async fn a_query_waits_for_a_slow_reader() {
     while let Some(message) = result.next().await {
         message.unwrap();
         messages += 1;
-        if messages % 20 == 0 {
+        if messages % 3 == 0 {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
-    assert!(messages > 20, "{messages}");
+    assert!(messages > 5, "{messages}");
 }

@@ -157,3 +157,40 @@ async fn secrets_are_replaced_one_server_after_the_other() {
     let status = balancer.next(&bearer).await.fails("SELECT 1").await;
     assert_eq!(status.code(), Code::Unauthenticated);
 }
+
+/// Options as `SetSessionOptionsRequest` carries them: the schema `sales`.
+const SCHEMA_SALES: &[u8] = b"\x0a\x11\x0a\x06schema\x12\x07\x0a\x05sales";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_go_with_the_client_from_one_server_to_the_other() {
+    let mesh = mesh();
+    let secret = [("SECRET", "what both servers seal with")];
+    let more = ["--handle-secret", "env:SECRET"];
+    let start = || WeftProcess::start_with(&mesh.mesh_file(), &more, &secret);
+    let (one, other) = (start(), start());
+    let balancer = Balancer::start(vec![one.address.clone(), other.address.clone()]).await;
+    let bearer = balancer.log_in().await;
+    let client = balancer.next(&bearer).await;
+    let mut flight = client.flight.inner().clone();
+    let action = arrow_flight::Action::new("SetSessionOptions", SCHEMA_SALES.to_vec());
+    let answer = flight.do_action(client.request(action)).await.unwrap();
+    let cookies = answer.metadata().get_all("set-cookie").iter();
+    let cookie = cookies
+        .map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap())
+        .find(|cookie| cookie.starts_with("weft_options="))
+        .unwrap()
+        .to_owned();
+    let sql = "SELECT count(*) FROM orders";
+    for _ in 0..4 {
+        let client = balancer.next(&bearer).await.with_header("cookie", &cookie);
+        assert_eq!(client.value(sql).await, "500");
+    }
+    // It is of this session and this user, whoever sends it.
+    let another = balancer.log_in().await;
+    let stolen = balancer.next(&another).await.with_header("cookie", &cookie);
+    assert_eq!(stolen.fails(sql).await.code(), Code::NotFound);
+    let endpoint = Endpoint::from_shared(balancer.url.clone()).unwrap();
+    let bo = TestClient::basic(endpoint.connect().await.unwrap(), "bo", "pw-bo");
+    let stolen = bo.with_header("cookie", &cookie);
+    assert_eq!(stolen.fails(sql).await.code(), Code::NotFound);
+}

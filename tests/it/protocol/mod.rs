@@ -9,6 +9,7 @@ mod prepared;
 mod sessions;
 mod statements;
 mod transport;
+mod wire_options;
 
 use std::sync::Arc;
 

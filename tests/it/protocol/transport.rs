@@ -7,9 +7,13 @@ use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use super::{ENDLESS, mesh, start};
-use crate::support::{TestServer, TestServerConfig};
+use crate::support::{TestClient, TestServer, TestServerConfig, WeftProcess};
 
 #[tokio::test]
 async fn tls_with_a_certificate_that_the_client_trusts() {
@@ -26,7 +30,7 @@ async fn tls_with_a_certificate_that_the_client_trusts() {
     match plain.connect().await {
         Err(_) => {}
         Ok(channel) => {
-            let client = crate::support::TestClient::basic(channel, "ana", "pw-ana");
+            let client = TestClient::basic(channel, "ana", "pw-ana");
             assert!(client.query("SELECT 1").await.is_err());
         }
     }
@@ -99,4 +103,73 @@ async fn what_does_not_finish_in_time_is_told() {
         .await
         .unwrap()
         .unwrap();
+}
+
+async fn client(weft: &WeftProcess) -> TestClient {
+    let endpoint = Endpoint::from_shared(format!("http://{}", weft.address)).unwrap();
+    TestClient::basic(endpoint.connect().await.unwrap(), "bo", "pw-bo")
+}
+
+#[tokio::test]
+async fn a_connection_of_age_takes_no_new_call_and_ends_none() {
+    let mesh = mesh();
+    let arguments = ["--connection-age", "500ms"];
+    let weft = WeftProcess::start_with(&mesh.mesh_file(), &arguments, &[]);
+    let bo = client(&weft).await;
+    let info = bo.info(ENDLESS).await.unwrap();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let mut flight = bo.flight.inner().clone();
+    let answer = flight.do_get(bo.request(ticket)).await.unwrap();
+    let mut rows = answer.into_inner();
+    // The client makes another connection when it needs one, and nobody sees it.
+    for _ in 0..20 {
+        assert_eq!(bo.value("SELECT sum(salary) FROM hr.people").await, "300");
+        rows.next().await.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// What reflection answers, if it does.
+async fn reflected(weft: &WeftProcess, question: MessageRequest) -> Option<MessageResponse> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", weft.address)).unwrap();
+    let mut reflection = ServerReflectionClient::new(endpoint.connect().await.unwrap());
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(question),
+    };
+    let answers = reflection.server_reflection_info(futures::stream::iter([request]));
+    let answer = answers.await.ok()?.into_inner().next().await?;
+    answer.unwrap().message_response
+}
+
+#[tokio::test]
+async fn reflection_answers_where_it_is_wanted() {
+    let mesh = mesh();
+    let services = || MessageRequest::ListServices(String::new());
+    let weft = WeftProcess::start(&mesh.mesh_file());
+    assert!(reflected(&weft, services()).await.is_none());
+
+    let weft = WeftProcess::start_with(&mesh.mesh_file(), &["--reflection"], &[]);
+    let Some(MessageResponse::ListServicesResponse(listed)) = reflected(&weft, services()).await
+    else {
+        panic!("no services");
+    };
+    let listed: Vec<_> = listed.service.into_iter().map(|it| it.name).collect();
+    for service in [
+        "arrow.flight.protocol.FlightService",
+        "grpc.health.v1.Health",
+    ] {
+        assert!(listed.iter().any(|it| it == service), "{listed:?}");
+    }
+    for symbol in [
+        "arrow.flight.protocol.FlightService.DoGet",
+        "arrow.flight.protocol.sql.CommandGetTables",
+    ] {
+        let question = MessageRequest::FileContainingSymbol(symbol.to_owned());
+        let answer = reflected(&weft, question).await;
+        assert!(
+            matches!(answer, Some(MessageResponse::FileDescriptorResponse(_))),
+            "{symbol}: {answer:?}"
+        );
+    }
 }
