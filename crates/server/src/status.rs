@@ -15,8 +15,6 @@ use crate::messages::{BadRequest, DurationMessage, FieldViolation, RetryInfo, Rp
 
 /// Room for the query id is kept below 2 KB.
 const LIMIT_BYTES: usize = 1_900;
-/// Of the text that is repeated beside the details.
-const DETAIL_CHARACTERS: usize = 200;
 /// When a client may try again.
 const RETRY_SECONDS: i64 = 1;
 
@@ -93,8 +91,8 @@ pub(crate) fn unavailable(message: &str) -> Status {
 fn detailed(code: Code, message: &str, name: &str, value: Vec<u8>) -> Status {
     let details = RpcStatus {
         code: code.into(),
-        // The status has it too, and both travel in headers of 8 KiB.
-        message: message.chars().take(DETAIL_CHARACTERS).collect(),
+        // Go's clients read this one and not the status's own.
+        message: message.to_owned(),
         details: vec![Any {
             type_url: format!("type.googleapis.com/{name}"),
             value: value.into(),
@@ -180,7 +178,8 @@ mod tests {
         let details = RpcStatus::decode(status.details()).unwrap();
         let request = BadRequest::decode(details.details[0].value.clone()).unwrap();
         assert_eq!(request.field_violations[0].description, "line 3, column 8");
-        assert!(status.details().len() < 1_024, "{}", status.details().len());
+        assert_eq!(details.message, status.message());
+        assert!(status.details().len() < 2_048, "{}", status.details().len());
     }
 
     #[test]
