@@ -351,7 +351,7 @@ def test_a_block_that_is_not_run_says_so():
         for block in blocks(page):
             if block.language in NO_PROGRAM and not runs(block):
                 continue
-            assert runs(block) or block.mark in ("run=it", "not-run"), block.text
+            assert runs(block) or block.mark == "not-run", block.text
             if block.mark == "not-run":
                 assert "not run" in text[max(0, block.start - 500) : block.start].lower(), block.text
 
