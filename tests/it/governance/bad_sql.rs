@@ -17,6 +17,8 @@ async fn statements_that_are_too_large_or_too_deep() {
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", "pw").await;
     let chain = |part: &str, times: usize| part.repeat(times);
+    // Whoever has not logged in sends less.
+    assert_alive(&ana).await;
     for (what, sql, code, message) in [
         (
             "ten megabytes",
