@@ -6,6 +6,7 @@
 #                          they are installed Java (with Maven) and Go
 #   make prove SECONDS=600 the proof, for as long as one likes; SEED=n for the same again
 #   make hostile SECONDS=600  hostile clients against a server; SEED=n for the same again
+#   make slt               all of DataFusion's own SQL tests over the wire; FILES=regex for some
 #   make mutants           plants faults in the walls and asks that the tests see them
 #   make lint              formatting, clippy, rustdoc, licences
 #   make bench-policy      what 100,000 grants cost to load and decide (criterion)
@@ -26,7 +27,7 @@ WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # without them its features differ, and all of it would be built twice.
 BUILD := $(CARGO) build --locked --workspace --bins --tests
 
-.PHONY: demo test test-rust test-python prove hostile mutants lint bench-policy demo-data
+.PHONY: demo test test-rust test-python prove hostile slt mutants lint bench-policy demo-data
 
 demo:
 	$(BUILD)
@@ -53,6 +54,11 @@ prove:
 hostile:
 	WEFT_HOSTILE_SECONDS=$(SECONDS) $(if $(SEED),WEFT_HOSTILE_SEED=$(SEED)) \
 	$(CARGO) test --workspace --locked --test it hostile:: -- --nocapture
+
+FILES ?= .
+
+slt:
+	WEFT_SLT_FILES='$(FILES)' $(CARGO) test --workspace --locked --test it slt:: -- --nocapture
 
 MUTANTS ?=
 

@@ -96,13 +96,19 @@ def described(error: grpc.RpcError) -> str:
     return f"{error.code().name}: {error.details()}"
 
 
+def expect_status(error: grpc.RpcError) -> None:
+    """That the server sent it, and not the client's end of a connection or of a stream that broke."""
+    expect(error.code() != grpc.StatusCode.UNAVAILABLE, f"the connection broke: {error.details()}")
+    expect("RST_STREAM" not in (error.details() or ""), f"the stream broke: {described(error)}")
+
+
 def refused(call: Callable[[], Any], *codes: grpc.StatusCode) -> grpc.RpcError:
     """That the call ends in an error with one of the codes; without codes, any but UNIMPLEMENTED, which says that there
     is none of it at all and is for `try_rule` to judge."""
     try:
         call()
     except grpc.RpcError as error:
-        expect(error.code() != grpc.StatusCode.UNAVAILABLE, f"the connection broke: {error.details()}")
+        expect_status(error)
         if error.code() == grpc.StatusCode.UNIMPLEMENTED and error.code() not in codes:
             raise
         expect(not codes or error.code() in codes, f"{described(error)}; expected {one_of(codes)}")

@@ -78,6 +78,8 @@ class Server:
         self.address, self.credentials, self.tls, self.asked_table = address, credentials, tls, table
         # Whether it may be given queries that run for long.
         self.load = load
+        # For how many seconds it may be too busy for a new connection before it is taken for gone.
+        self.patience = 60.0
         # The time by which the rule that is being tried has to be done.
         self.deadline = time.monotonic() + 20
 
@@ -89,11 +91,14 @@ class Server:
 
     def channel(self, address: str | None = None, *options: tuple[str, Any]) -> grpc.Channel:
         address = address or self.address
+        # Of two of one name, gRPC takes the first.
+        chosen = {**dict(OPTIONS), **dict(options)}
         if self.tls is None:
-            return grpc.insecure_channel(address, (*OPTIONS, *options))
-        name = [("grpc.ssl_target_name_override", self.tls.server_name)] if self.tls.server_name else []
+            return grpc.insecure_channel(address, tuple(chosen.items()))
+        if self.tls.server_name:
+            chosen["grpc.ssl_target_name_override"] = self.tls.server_name
         credentials = grpc.ssl_channel_credentials(self.tls.root_certificates)
-        return grpc.secure_channel(address, credentials, (*OPTIONS, *name, *options))
+        return grpc.secure_channel(address, credentials, tuple(chosen.items()))
 
     def wait_until_ready(self, seconds: float) -> None:
         with self.channel() as channel:
@@ -101,7 +106,7 @@ class Server:
 
     def is_there(self) -> bool:
         try:
-            self.wait_until_ready(5)
+            self.wait_until_ready(self.patience)
         except grpc.FutureTimeoutError:
             return False
         return True

@@ -25,6 +25,7 @@ mod object_storage;
 mod proof;
 mod protocol;
 mod seal;
+mod slt;
 mod support;
 mod system;
 mod upgrade_gate;

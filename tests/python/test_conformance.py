@@ -160,6 +160,8 @@ def test_a_server_that_goes_away():
         raise RuntimeError("gone")
 
     first, second = RULES[:2]
-    results = list(try_rules([type(first)(**{**vars(first), "check": leave}), second], Server(address)))
+    left = Server(address)
+    left.patience = 2
+    results = list(try_rules([type(first)(**{**vars(first), "check": leave}), second], left))
     assert [result.outcome for result in results] == ["fail", "skip"]
     assert first.id in results[1].found

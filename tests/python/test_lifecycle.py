@@ -3,7 +3,9 @@
 import shutil
 import signal
 import subprocess
+import time
 
+import pyarrow.flight
 import pytest
 
 from conftest import Weft, copy_demo, make_certificate, weft_bin
@@ -131,3 +133,17 @@ def test_tls(tmp_path):
         assert (asked.returncode, asked.stdout) == (0, "n\n1800\n"), asked.stderr
     finally:
         assert weft.stop() == 0
+
+
+def test_nobody_notices_that_a_connection_is_of_age(tmp_path):
+    weft = Weft(copy_demo(tmp_path / "mesh"), "--connection-age", "300ms")
+    by_hand = pyarrow.flight.connect(weft.url)
+    options = pyarrow.flight.FlightCallOptions(headers=[by_hand.authenticate_basic_token("ana", "ana-demo")])
+    with weft.connect("ana") as connection, connection.cursor() as cursor:
+        begin = time.monotonic()
+        while time.monotonic() < begin + 3:
+            cursor.execute("SELECT 1")
+            assert cursor.fetchone() == (1,)
+            assert list(by_hand.list_actions(options))
+            time.sleep(0.01)
+    assert weft.stop() == 0

@@ -69,7 +69,7 @@ impl FlightSql {
                 break (authenticated, snapshot);
             }
         };
-        presented.is_let_in();
+        presented.is_let_in(authenticated.principal.id())?;
         let name = authenticated.principal.id().to_string();
         let caller = authenticate::caller(authenticated.principal, headers, &snapshot)
             .inspect_err(|_| asked.not_acting_for(&name, headers, snapshot.policy()))?;

@@ -68,7 +68,7 @@ impl FlightSql {
         };
         let caller = match &credentials {
             Some(given) => {
-                let caller = self.gate.verify(given, headers, &snapshot).await;
+                let caller = self.gate.verify(given, &presented, &snapshot).await;
                 caller.inspect_err(|_| asked.not_let_in(Some(given), snapshot.policy()))?
             }
             None => self.gate.certified(&presented, &snapshot)?.ok_or_else(|| {
@@ -77,7 +77,7 @@ impl FlightSql {
                 )
             })?,
         };
-        presented.is_let_in();
+        presented.is_let_in(caller.principal.id())?;
         // Said now rather than with the first query. The session is the service's
         // own all the same: every call says for whom it is.
         let id = caller.principal.id();

@@ -4,12 +4,16 @@
 //! the engine knows as scalars, and travel inside the bound handle as an Arrow
 //! IPC stream.
 
+use std::fmt::Display;
+use std::future::ready;
 use std::io::Cursor;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::array::{Array, AsArray, GenericByteArray, GenericByteViewArray, RecordBatch};
+use arrow::datatypes::{
+    ByteArrayType, ByteViewType, DataType, Fields, Schema, SchemaRef, TimeUnit,
+};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -62,12 +66,19 @@ async fn read_sound<S>(stream: S) -> Result<Bytes, Status>
 where
     S: Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
 {
-    let sound = stream.and_then(|message| async {
-        check(&message).map_err(|status| FlightError::Tonic(Box::new(status)))?;
-        Ok(message)
+    let mut sent = 0_usize;
+    let sound = stream.and_then(move |message| {
+        sent = sent.saturating_add(message.data_header.len() + message.data_body.len());
+        let checked = if sent > LIMIT_BYTES {
+            Err(too_large())
+        } else {
+            check(&message)
+        };
+        let checked = checked.map_err(|status| FlightError::Tonic(Box::new(status)));
+        ready(checked.map(|()| message))
     });
     let mut batches = FlightRecordBatchStream::new_from_flight_data(sound);
-    let (mut rows, mut bytes) = (0, 0);
+    let (mut rows, mut bytes) = (0, 0_usize);
     let mut kept = Vec::new();
     while let Some(batch) = batches.try_next().await.map_err(of_client)? {
         if batch.num_rows() == 0 {
@@ -79,18 +90,17 @@ where
                 "more than {ROW_LIMIT} rows of parameters: a statement runs once a row"
             )));
         }
-        let schema = wire_schema(&batch.schema());
-        let batch = wire_batch(&batch, &schema).map_err(|error| {
-            Status::invalid_argument(format!(
-                "parameters of a type that weft does not take: {error}"
-            ))
-        })?;
-        bytes += batch.get_array_memory_size();
-        if bytes > LIMIT_BYTES {
-            return Err(Status::invalid_argument(format!(
-                "parameters of more than {LIMIT_BYTES} bytes: they travel with the statement"
-            )));
+        // A few bytes can say a value many times over: what it comes to is known before
+        // anything is made of it.
+        for column in batch.columns() {
+            let said = expanded(column).map_err(|data_type| not_taken(&data_type))?;
+            bytes = bytes.saturating_add(said);
         }
+        if bytes > LIMIT_BYTES {
+            return Err(too_large());
+        }
+        let schema = wire_schema(&batch.schema());
+        let batch = wire_batch(&batch, &schema).map_err(|error| not_taken(&error))?;
         kept.push(batch);
     }
     if rows == 0 || kept.iter().all(|batch| batch.num_columns() == 0) {
@@ -115,12 +125,7 @@ pub(crate) fn rows(parameters: &Bytes) -> Result<Vec<Vec<ScalarValue>>, Status> 
                 .iter()
                 .map(|column| ScalarValue::try_from_array(column, row))
                 .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| {
-                    Status::invalid_argument(format!(
-                        "parameters of a type that weft does not take: {}",
-                        error.strip_backtrace()
-                    ))
-                })?;
+                .map_err(|error| not_taken(&error.strip_backtrace()))?;
             rows.push(values);
         }
     }
@@ -161,6 +166,88 @@ fn check(message: &FlightData) -> Result<(), Status> {
     }
 }
 
+/// The bytes of the values of `array`, each as often as it is said; or a type that says
+/// how many values there are without having any bytes for them, or that is taken by nobody.
+fn expanded(array: &dyn Array) -> Result<usize, DataType> {
+    let data_type = array.data_type();
+    if let Some(dictionary) = array.as_any_dictionary_opt() {
+        let sizes = sizes(dictionary.values()).ok_or_else(|| data_type.clone())?;
+        if sizes.is_empty() {
+            return Ok(0);
+        }
+        let used = dictionary.normalized_keys();
+        let used = used.iter().filter_map(|key| sizes.get(*key));
+        return Ok(used.fold(0, |sum, size| sum.saturating_add(*size)));
+    }
+    // Null only where the rows are counted: as a column.
+    let inside = |part: &dyn Array| match part.data_type() {
+        DataType::Null | DataType::FixedSizeBinary(0) | DataType::FixedSizeList(_, 0) => {
+            Err(part.data_type().clone())
+        }
+        DataType::Struct(fields) if fields.is_empty() => Err(part.data_type().clone()),
+        _ => expanded(part),
+    };
+    Ok(match data_type {
+        DataType::List(_) => inside(array.as_list::<i32>().values())?,
+        DataType::LargeList(_) => inside(array.as_list::<i64>().values())?,
+        DataType::FixedSizeList(_, _) => inside(array.as_fixed_size_list().values())?,
+        DataType::Map(_, _) => inside(array.as_map().entries())?,
+        DataType::Struct(_) => {
+            let mut sum = 0_usize;
+            for part in array.as_struct().columns() {
+                sum = sum.saturating_add(inside(part)?);
+            }
+            sum
+        }
+        // Their rows may say one value any number of times.
+        DataType::ListView(_)
+        | DataType::LargeListView(_)
+        | DataType::Union(_, _)
+        | DataType::RunEndEncoded(_, _) => return Err(data_type.clone()),
+        DataType::Utf8View | DataType::BinaryView => sizes(array)
+            .unwrap_or_default()
+            .into_iter()
+            .fold(0, usize::saturating_add),
+        _ => array
+            .to_data()
+            .get_slice_memory_size()
+            .map_err(|_| data_type.clone())?,
+    })
+}
+
+/// The bytes of each value; none where values hold others.
+fn sizes(array: &dyn Array) -> Option<Vec<usize>> {
+    fn lengths<T: ByteArrayType>(array: &GenericByteArray<T>) -> Vec<usize> {
+        array.offsets().lengths().collect()
+    }
+    fn views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Vec<usize> {
+        array.lengths().map(|length| length as usize).collect()
+    }
+    Some(match array.data_type() {
+        DataType::Utf8 => lengths(array.as_string::<i32>()),
+        DataType::LargeUtf8 => lengths(array.as_string::<i64>()),
+        DataType::Binary => lengths(array.as_binary::<i32>()),
+        DataType::LargeBinary => lengths(array.as_binary::<i64>()),
+        DataType::Utf8View => views(array.as_string_view()),
+        DataType::BinaryView => views(array.as_binary_view()),
+        DataType::FixedSizeBinary(size) => vec![usize::try_from(*size).ok()?; array.len()],
+        DataType::Boolean => vec![1; array.len()],
+        other => vec![other.primitive_width()?; array.len()],
+    })
+}
+
+fn too_large() -> Status {
+    Status::invalid_argument(format!(
+        "parameters of more than {LIMIT_BYTES} bytes: they travel with the statement"
+    ))
+}
+
+fn not_taken(what: &impl Display) -> Status {
+    Status::invalid_argument(status::shorten(&format!(
+        "parameters of a type that weft does not take: {what}"
+    )))
+}
+
 fn no_stream() -> Status {
     Status::invalid_argument("the parameters are not an Arrow stream")
 }
@@ -191,7 +278,11 @@ fn of_client(error: FlightError) -> Status {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, LargeStringArray, StringViewArray};
+    use arrow::array::{
+        ArrayRef, DictionaryArray, Int8Array, Int64Array, LargeStringArray, ListArray,
+        ListViewArray, NullArray, RunArray, StringArray, StringViewArray, StructArray,
+    };
+    use arrow::buffer::OffsetBuffer;
     use arrow_flight::encode::FlightDataEncoderBuilder;
     use futures::stream;
 
@@ -291,5 +382,101 @@ mod tests {
             .build(stream::iter([Ok(batch)]));
         let status = read(messages).await.unwrap_err();
         assert!(status.message().contains("compress"), "{status:?}");
+    }
+
+    /// What a client would send that means to take the server's memory.
+    #[tokio::test]
+    async fn few_bytes_that_say_much_are_refused() {
+        const MEGABYTE: usize = 1 << 20;
+        let long = "x".repeat(4 * MEGABYTE);
+        let fields = |item: DataType| Arc::new(arrow::datatypes::Field::new("item", item, true));
+
+        let dictionary = StringArray::from(vec![long.as_str()]);
+        let keys = Int8Array::from(vec![0; ROW_LIMIT]);
+        let dictionary = DictionaryArray::new(keys, Arc::new(dictionary));
+        let one_row = DictionaryArray::new(
+            Int8Array::from(vec![0]),
+            Arc::new(StringArray::from(vec![long.as_str()])),
+        );
+        let mut views = arrow::array::StringViewBuilder::new();
+        let block = views.append_block(long.as_bytes().to_vec().into());
+        for _ in 0..ROW_LIMIT {
+            views
+                .try_append_view(block, 0, u32::try_from(long.len()).unwrap())
+                .unwrap();
+        }
+        let nothing = 1 << 30;
+        let nothings: ArrayRef = Arc::new(ListArray::new(
+            fields(DataType::Null),
+            OffsetBuffer::from_lengths([nothing]),
+            Arc::new(NullArray::new(nothing)),
+            None,
+        ));
+        let empty: ArrayRef = Arc::new(ListArray::new(
+            fields(DataType::Struct(Fields::empty())),
+            OffsetBuffer::from_lengths([nothing]),
+            Arc::new(StructArray::new_empty_fields(nothing, None)),
+            None,
+        ));
+        let small: ArrayRef = Arc::new(StringArray::from(vec!["x"; 1 << 10]));
+        let view: ArrayRef = Arc::new(ListViewArray::new(
+            fields(DataType::Utf8),
+            vec![0; ROW_LIMIT].into(),
+            vec![1 << 10; ROW_LIMIT].into(),
+            small,
+            None,
+        ));
+        let runs = RunArray::try_new(
+            &arrow::array::Int32Array::from(vec![1024]),
+            &StringArray::from(vec![long.as_str()]),
+        )
+        .unwrap();
+        let nested: ArrayRef = Arc::new(ListArray::new(
+            fields(dictionary.data_type().clone()),
+            OffsetBuffer::from_lengths([ROW_LIMIT]),
+            Arc::new(dictionary.clone()),
+            None,
+        ));
+        for array in [
+            Arc::new(dictionary) as ArrayRef,
+            nested,
+            Arc::new(views.finish()),
+            nothings,
+            empty,
+            view,
+            Arc::new(runs),
+        ] {
+            let data_type = array.data_type().clone();
+            let batch = RecordBatch::try_from_iter_with_nullable([("0", array, true)]).unwrap();
+            let options = FlightDataEncoderBuilder::new()
+                .with_dictionary_handling(arrow_flight::encode::DictionaryHandling::Resend)
+                .with_max_flight_data_size(usize::MAX);
+            let messages: Vec<_> = options
+                .build(stream::iter([Ok(batch)]))
+                .try_collect()
+                .await
+                .unwrap();
+            let status = read(stream::iter(messages.into_iter().map(Ok)))
+                .await
+                .unwrap_err();
+            assert_eq!(status.code(), tonic::Code::InvalidArgument, "{data_type}");
+            assert!(status.message().starts_with("parameters of"), "{status:?}");
+        }
+
+        // The same value once is a value.
+        let batch = RecordBatch::try_from_iter([("0", Arc::new(one_row) as ArrayRef)]).unwrap();
+        assert!(!bind(vec![batch]).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn messages_are_counted_together() {
+        let value = "x".repeat(LIMIT_BYTES / 3);
+        let batch = || {
+            let array: ArrayRef = Arc::new(StringArray::from(vec![value.as_str()]));
+            RecordBatch::try_from_iter([("0", array)])
+        };
+        let batches: Vec<_> = (0..4).map(|_| batch().unwrap()).collect();
+        let status = bind(batches).await.unwrap_err();
+        assert!(status.message().contains("bytes"), "{status:?}");
     }
 }

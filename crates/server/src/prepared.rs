@@ -154,9 +154,10 @@ impl FlightSql {
         let call = self.enter(asked, Presented::of(&request)).await?;
         self.accept()?;
         let mut messages = request.into_inner();
-        let first = messages
-            .message()
-            .await?
+        let late = |_| Status::deadline_exceeded("the parameters took too long to arrive");
+        let first = tokio::time::timeout(self.reader_timeout, messages.message())
+            .await
+            .map_err(late)??
             .ok_or_else(|| Status::invalid_argument("DoPut without a message"))?;
         let descriptor = first
             .flight_descriptor
@@ -179,7 +180,7 @@ impl FlightSql {
             .map_err(|status| FlightError::Tonic(Box::new(status)));
         let parameters = tokio::time::timeout(self.reader_timeout, parameters::read(all))
             .await
-            .map_err(|_| Status::deadline_exceeded("the parameters took too long to arrive"))??;
+            .map_err(late)??;
         let bound = StatementHandle {
             content: Content::Prepared(Statement {
                 parameters: parameters.clone(),

@@ -26,7 +26,7 @@ use crate::audit::Audit;
 use crate::authenticate::{Bearers, Gate, Oidc};
 use crate::bindings::Bindings;
 use crate::config::ServerConfig;
-use crate::connections::{self, Connection};
+use crate::connections::{self, Connection, Times};
 use crate::error::{Error, Result};
 use crate::handle::Handles;
 use crate::metadata::ServerInfo;
@@ -64,6 +64,8 @@ pub struct Server {
     routers: Vec<Router<Layers>>,
     listener: TcpListener,
     connections: usize,
+    /// Of a connection, whatever it does.
+    life: Duration,
     address: SocketAddr,
     health: HealthReporter,
     drain: Duration,
@@ -152,6 +154,8 @@ impl Server {
             routers,
             listener,
             connections: config.connections,
+            // Tonic's own grace would keep it from asking connections of age to end at all.
+            life: config.connection_age.saturating_add(AGE_GRACE),
             address,
             health,
             drain: config.drain,
@@ -176,6 +180,7 @@ impl Server {
             routers,
             listener,
             connections,
+            life,
             address,
             health,
             drain,
@@ -193,7 +198,8 @@ impl Server {
             let incoming = ReceiverStream::new(taken);
             serving.spawn(router.serve_with_incoming_shutdown(incoming, signal));
         }
-        let accepted = connections::accept(listener, connections);
+        let times = Times::new(life);
+        let accepted = connections::accept(listener, connections, times);
         tokio::select! {
             served = all(&mut serving) => return served,
             () = deal(accepted, takers) => {}
@@ -226,7 +232,6 @@ fn transport() -> tonic::transport::Server {
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .http2_max_header_list_size(HEADER_LIST_BYTES)
         .max_concurrent_streams(CONCURRENT_STREAMS)
-        .max_connection_age_grace(AGE_GRACE)
 }
 
 /// The ages that connections reach, about `age`: what lives in one server ends at

@@ -102,7 +102,7 @@ fn detailed(code: Code, message: &str, name: &str, value: Vec<u8>) -> Status {
 }
 
 /// Cuts `message` so that it fits into a header once percent-encoded.
-fn shorten(message: &str) -> String {
+pub(crate) fn shorten(message: &str) -> String {
     let mut encoded = 0;
     for (position, character) in message.char_indices() {
         encoded += match character {

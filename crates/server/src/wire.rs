@@ -177,7 +177,7 @@ fn wire_type(data_type: &DataType) -> DataType {
         | DataType::LargeListView(item)
         | DataType::FixedSizeList(item, _) => DataType::List(wire_field(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(wire_field).collect()),
-        DataType::Map(entries, sorted) => DataType::Map(wire_field(entries), *sorted),
+        DataType::Map(entries, sorted) => DataType::Map(wire_entries(entries), *sorted),
         // No expression of the engine makes a union of its own accord.
         DataType::Union(_, _)
         | DataType::Boolean
@@ -200,6 +200,20 @@ fn wire_type(data_type: &DataType) -> DataType {
         | DataType::Decimal128(_, _)
         | DataType::Decimal256(_, _) => data_type.clone(),
     }
+}
+
+/// The entries of a map; its keys are never null, though those of an empty one may say so.
+fn wire_entries(entries: &FieldRef) -> FieldRef {
+    let entries = wire_field(entries);
+    let DataType::Struct(parts) = entries.data_type() else {
+        return entries;
+    };
+    let parts = parts.iter().enumerate().map(|(at, part)| match at {
+        0 => Arc::new(part.as_ref().clone().with_nullable(false)),
+        _ => Arc::clone(part),
+    });
+    let parts = DataType::Struct(parts.collect());
+    Arc::new(entries.as_ref().clone().with_data_type(parts))
 }
 
 fn wire_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {

@@ -14,6 +14,9 @@
 //! `WEFT_DOCS=update` writes what was printed into the documents.
 
 mod page;
+// Of an application, not of weft.
+#[allow(dead_code, clippy::print_stdout, reason = "it is a program of its own")]
+mod rust_client;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -23,6 +26,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use self::page::{Block, Page, matches};
+use crate::support::WeftProcess;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -52,6 +56,16 @@ fn documents_say_what_is_printed() {
         failures.push(format!("{}:\n{}", file.display(), wrong.join("\n")));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[tokio::test]
+async fn the_program_for_rust_is_that_of_its_page_and_runs() {
+    let page = include_str!("../../../docs/clients/rust.md");
+    let program = include_str!("rust_client.rs");
+    assert!(page.contains(&format!("```rust not-run\n{program}```\n")));
+    let weft = WeftProcess::start(&Path::new(ROOT).join("testdata/demo/mesh.yaml"));
+    let address = format!("http://{}", weft.address);
+    rust_client::weft(&address).await.unwrap();
 }
 
 /// Where one document happens.

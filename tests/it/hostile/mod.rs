@@ -5,6 +5,7 @@
 //! stays where it was; `make test` takes a few seconds of it. `SEED=n` sends the same again.
 
 mod connections;
+mod logins;
 mod messages;
 mod readers;
 

@@ -219,3 +219,17 @@ async fn guessing_gets_slow_and_leaves_the_logged_in_alone() {
     assert!(slowed);
     assert_eq!(ana.value("SELECT 1").await, "1");
 }
+
+#[tokio::test]
+async fn guesses_that_wait_together_are_not_let_off_together() {
+    let (_mesh, server) = start().await;
+    let channel = server.channel().await;
+    let guesses = (0..100).map(|guess| {
+        let client = TestClient::basic(channel.clone(), "ana", &guess.to_string());
+        async move { client.fails("SELECT 1").await.message().to_owned() }
+    });
+    let answers = futures::future::join_all(guesses).await;
+    let hashed = answers.iter().filter(|answer| answer.contains("wrong"));
+    // Five are free, and a few more have their wait over meanwhile.
+    assert!(hashed.count() <= 10, "{answers:?}");
+}

@@ -382,3 +382,43 @@ async fn large_statements_are_refused_and_the_server_lives_on() {
     );
     assert_eq!(ana.value("SELECT 1").await, "1");
 }
+
+/// DataFusion says of such a column that it is never null.
+#[tokio::test]
+async fn a_subquery_without_a_row_is_null() {
+    let (_mesh, server) = start().await;
+    let bo = server.client("bo", "pw-bo").await;
+    for (sql, rows) in [
+        (
+            "SELECT id, (SELECT a FROM (SELECT 1 AS a) WHERE a = p.id) FROM hr.people p ORDER BY id",
+            ["1|1", "2|∅"],
+        ),
+        (
+            "SELECT id, (SELECT count(*) FROM hr.people q WHERE q.id = p.id HAVING count(*) > 1) + 1 \
+             FROM hr.people p ORDER BY id",
+            ["1|∅", "2|∅"],
+        ),
+    ] {
+        assert_eq!(bo.rows(sql).await, rows, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn small_values_of_odd_types_are_answered() {
+    let (_mesh, server) = start().await;
+    let bo = server.client("bo", "pw-bo").await;
+    for (sql, row) in [
+        ("SELECT MAP {}", "{}"),
+        (
+            "SELECT arrow_cast([1, 2], 'FixedSizeList(2, Int64)')",
+            "[1, 2]",
+        ),
+        ("SELECT arrow_cast(X'0102', 'FixedSizeBinary(2)')", "0102"),
+        (
+            "SELECT user FROM (VALUES ('eva')) t(user) WHERE user <> 'bo'",
+            "eva",
+        ),
+    ] {
+        assert_eq!(bo.rows(sql).await, [row], "{sql}");
+    }
+}

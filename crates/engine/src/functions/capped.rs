@@ -28,6 +28,49 @@ use super::{
 const WORK: usize = 100_000_000;
 const BATCH_WORK: usize = 2_000_000_000;
 
+/// Bytes of a type of a fixed size: its nulls have as many. Inside a list each item does.
+const WIDEST: usize = 1024;
+const WIDEST_INSIDE: usize = 32;
+
+/// Whether `data_type` has a part of a fixed size of more than `most` bytes.
+fn is_wide(data_type: &DataType, most: usize) -> bool {
+    match data_type {
+        DataType::FixedSizeBinary(_) => width(data_type) > most,
+        DataType::FixedSizeList(item, _) => {
+            width(data_type) > most || is_wide(item.data_type(), WIDEST_INSIDE)
+        }
+        DataType::Struct(fields) => fields.iter().any(|it| is_wide(it.data_type(), most)),
+        DataType::Dictionary(_, values) => is_wide(values, most),
+        DataType::RunEndEncoded(_, values) => is_wide(values.data_type(), most),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::Map(item, _) => is_wide(item.data_type(), WIDEST_INSIDE),
+        DataType::Union(fields, _) => fields.iter().any(|(_, it)| is_wide(it.data_type(), most)),
+        _ => false,
+    }
+}
+
+/// The bytes that one value of `data_type` has, even a null.
+fn width(data_type: &DataType) -> usize {
+    /// Offsets or a view.
+    const OTHER: usize = 16;
+    let times = |count: &i32, width: usize| {
+        usize::try_from(*count)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(width)
+    };
+    match data_type {
+        DataType::FixedSizeBinary(size) => times(size, 1),
+        DataType::FixedSizeList(item, size) => times(size, width(item.data_type())),
+        DataType::Struct(fields) => fields
+            .iter()
+            .fold(1, |sum, it| sum.saturating_add(width(it.data_type()))),
+        other => other.primitive_width().unwrap_or(OTHER),
+    }
+}
+
 /// Wraps `inner`. What it would be simplified to is not asked for: that would
 /// be a call of the function without its cap.
 pub(super) struct Capped {
@@ -216,11 +259,14 @@ impl ScalarUDFImpl for Capped {
         if !self.casts {
             return Ok(ExprSimplifyResult::Original(args));
         }
-        // A null of a type of a fixed size is as large as the type says.
         if let Some(Expr::Literal(name, _)) = args.get(1)
-            && name.to_string().contains("FixedSize")
+            && let Some(Some(name)) = name.try_as_str()
+            && let Ok(data_type) = name.parse::<DataType>()
+            && is_wide(&data_type, WIDEST)
         {
-            return not_impl_err!("casts to types of a fixed size are not supported");
+            return not_impl_err!(
+                "{data_type} is too wide: a type of a fixed size may have {WIDEST} bytes, inside another {WIDEST_INSIDE}"
+            );
         }
         self.inner.inner().simplify(args, info)
     }

@@ -31,11 +31,7 @@ impl SessionConstants {
             ),
             ("current_schema", &[][..], self.schema.clone()),
             ("current_purpose", &[][..], self.purpose.clone()),
-            (
-                "current_user",
-                &["session_user", "user"][..],
-                self.user.clone(),
-            ),
+            ("current_user", &["session_user"][..], self.user.clone()),
         ]
         .into_iter()
         .map(|(name, aliases, value)| {

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::datatypes::{Schema, SchemaRef},
-    common::config::ConfigNonZeroUsize,
+    common::{
+        config::ConfigNonZeroUsize,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
     execution::{TaskContext, context::SessionState},
-    logical_expr::LogicalPlan,
+    logical_expr::{Expr, LogicalPlan},
     physical_plan::ExecutionPlan,
 };
 use tokio_util::sync::CancellationToken;
@@ -47,10 +50,27 @@ pub(super) fn declared_schema(state: &SessionState, plan: &LogicalPlan) -> Resul
             .analyzer()
             .execute_and_check(plan.clone(), state.config_options(), |_, _| {});
     let analyzed = analyzed.map_err(classify)?;
+    // A subquery without a row is NULL, of a column that has none: DataFusion takes the
+    // column's word for it.
+    let may_be_null = has_scalar_subquery(&analyzed).map_err(classify)?;
     // Metadata of fields is the engine's own affair.
-    let fields = analyzed.schema().fields().iter();
-    let fields = fields.map(|field| field.as_ref().clone().with_metadata(Default::default()));
+    let fields = analyzed.schema().fields().iter().map(|field| {
+        let field = field.as_ref().clone().with_metadata(Default::default());
+        let is_nullable = field.is_nullable() || may_be_null;
+        field.with_nullable(is_nullable)
+    });
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+fn has_scalar_subquery(plan: &LogicalPlan) -> datafusion::error::Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            found |= expression.exists(|it| Ok(matches!(it, Expr::ScalarSubquery(_))))?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(found)
 }
 
 /// Optimises, plans and verifies `logical`.

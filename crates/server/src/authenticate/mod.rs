@@ -13,32 +13,37 @@ mod failures;
 mod oidc;
 mod on_behalf;
 mod presented;
+mod queue;
 mod verified;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tracing::{info, warn};
 use weft_engine::MeshSnapshot;
-use weft_policy::{Authenticator, Principal, VouchedBy, Voucher};
+use weft_policy::{Authenticator, Principal, PrincipalId, VouchedBy, Voucher};
 
 pub(crate) use self::bearer::Bearers;
 pub(crate) use self::credentials::{Credentials, cookie};
-use self::failures::Failures;
+use self::failures::{Failures, Guesser};
 pub(crate) use self::oidc::Oidc;
 use self::oidc::Refused;
 pub(crate) use self::on_behalf::{HEADER as ON_BEHALF_OF, caller};
 pub(crate) use self::presented::Presented;
+use self::queue::Queue;
 use self::verified::VerifiedLogins;
 use crate::session::SessionId;
 use crate::status;
 
 /// How long a login waits for its turn at hashing.
 const HASHING_WAIT: Duration = Duration::from_secs(10);
+/// Longer than any name that the mesh can give.
+const LONGEST_NAME: usize = 256;
 
 /// Who presents credentials, and in which session if in one.
 #[derive(Clone, Debug)]
@@ -53,9 +58,16 @@ pub(crate) struct Gate {
     pub(crate) bearers: Bearers,
     pub(crate) oidc: Oidc,
     verified: VerifiedLogins,
-    failures: Failures,
+    logins: Logins,
+}
+
+/// What keeps passwords from being guessed, and the guessing from taking the machine.
+#[derive(Debug)]
+struct Logins {
+    failures: Arc<Failures>,
     /// Argon2 takes tens of milliseconds and megabytes: a few at a time.
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
+    queue: Arc<Queue>,
 }
 
 impl Gate {
@@ -65,8 +77,11 @@ impl Gate {
             bearers,
             oidc,
             verified: VerifiedLogins::new(),
-            failures: Failures::default(),
-            hashing: Semaphore::new(cores.div_ceil(2)),
+            logins: Logins {
+                failures: Arc::default(),
+                hashing: Arc::new(Semaphore::new(cores.div_ceil(2))),
+                queue: Arc::default(),
+            },
         }
     }
 
@@ -78,7 +93,7 @@ impl Gate {
         snapshot: &Arc<MeshSnapshot>,
     ) -> Result<Authenticated, Status> {
         if let Some(credentials) = Credentials::of_headers(presented.headers)? {
-            return self.verify(&credentials, presented.headers, snapshot).await;
+            return self.verify(&credentials, presented, snapshot).await;
         }
         self.certified(presented, snapshot)?.ok_or_else(|| {
             Status::unauthenticated(
@@ -115,14 +130,18 @@ impl Gate {
     pub(crate) async fn verify(
         &self,
         credentials: &Credentials,
-        headers: &MetadataMap,
+        presented: &Presented<'_>,
         snapshot: &Arc<MeshSnapshot>,
     ) -> Result<Authenticated, Status> {
+        let headers = presented.headers;
         match credentials {
-            Credentials::Basic { user, password } => Ok(Authenticated {
-                principal: self.login(user, password, snapshot).await?,
-                session: SessionId::of_cookie(headers),
-            }),
+            Credentials::Basic { user, password } => {
+                let login = self.login(user, password, presented.address(), snapshot);
+                Ok(Authenticated {
+                    principal: login.await?,
+                    session: SessionId::of_cookie(headers),
+                })
+            }
             Credentials::Bearer(token) => self.bearer(token, headers, snapshot).await,
         }
     }
@@ -168,41 +187,81 @@ impl Gate {
         &self,
         user: &str,
         password: &str,
+        from: Option<IpAddr>,
         snapshot: &Arc<MeshSnapshot>,
     ) -> Result<Arc<Principal>, Status> {
         let authenticator = snapshot.policy().authenticator();
         if let Some(principal) = self.verified.recall(user, password, authenticator) {
             return Ok(principal);
         }
-        if let Some(wait) = self.failures.wait(user, Instant::now()) {
-            return Err(Status::unauthenticated(format!(
-                "too many failed logins: wait {} s",
-                wait.as_secs() + 1
-            )));
+        // Nobody's name is as long: nothing of it is kept.
+        if user.len() > LONGEST_NAME {
+            return Err(wrong());
         }
-        let _turn = tokio::time::timeout(HASHING_WAIT, self.hashing.acquire())
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or_else(|| status::unavailable("too many logins at once"))?;
+        let guesser = Guesser::new(user, from);
+        self.logins.may_try(&guesser)?;
+        let turn = self.logins.turn(from).await?;
         // The calls of a new client come in bursts: its first one may have paid.
         if let Some(principal) = self.verified.recall(user, password, authenticator) {
             return Ok(principal);
         }
-        match hash(Arc::clone(snapshot), user, password).await? {
+        // And so do guesses: those that waited together are not let off together.
+        self.logins.may_try(&guesser)?;
+        let failures = Arc::clone(&self.logins.failures);
+        let (name, secret) = (user.to_owned(), password.to_owned());
+        let then = Arc::clone(snapshot);
+        // Hashing goes on when the caller goes away: with it its turn, and what comes of it.
+        let verified = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let authenticator = then.policy().authenticator();
+            let verified = authenticator.verify_password(&name, &secret);
+            match &verified {
+                Some(_) => failures.forget(&guesser),
+                None => failures.record(&guesser, Instant::now()),
+            }
+            verified
+        });
+        let verified = verified.await;
+        match verified.map_err(|error| status::internal(&format!("password check: {error}")))? {
             Some(principal) => {
-                self.failures.forget(user);
                 self.verified
                     .remember(user, password, principal.id(), authenticator);
                 Ok(principal)
             }
             None => {
-                self.failures.record(user, Instant::now());
-                warn!(user, "login failed");
-                Err(Status::unauthenticated("user name or password is wrong"))
+                // In the place of a name may stand a password.
+                let known = authenticator.principal(&PrincipalId::user(user)).is_some();
+                warn!(user = if known { user } else { "unknown" }, "login failed");
+                Err(wrong())
             }
         }
     }
+}
+
+impl Logins {
+    /// Whether the next guess is free.
+    fn may_try(&self, guesser: &Guesser) -> Result<(), Status> {
+        match self.failures.wait(guesser, Instant::now()) {
+            None => Ok(()),
+            Some(wait) => Err(Status::unauthenticated(format!(
+                "too many failed logins: wait {} s",
+                wait.as_secs() + 1
+            ))),
+        }
+    }
+
+    /// A turn at hashing.
+    async fn turn(&self, from: Option<IpAddr>) -> Result<OwnedSemaphorePermit, Status> {
+        let too_many = || status::unavailable("too many logins at once");
+        let _waiting = self.queue.join(from).ok_or_else(too_many)?;
+        let turn = Arc::clone(&self.hashing).acquire_owned();
+        let turn = tokio::time::timeout(HASHING_WAIT, turn).await;
+        turn.ok().and_then(Result::ok).ok_or_else(too_many)
+    }
+}
+
+fn wrong() -> Status {
+    Status::unauthenticated("user name or password is wrong")
 }
 
 /// Whether the personal access token behind `principal`, if one is, has not been taken
@@ -237,18 +296,4 @@ fn not_let_in(refused: &Refused) -> Status {
             status::unavailable("the OpenID provider of the token is out of reach")
         }
     }
-}
-
-async fn hash(
-    snapshot: Arc<MeshSnapshot>,
-    user: &str,
-    password: &str,
-) -> Result<Option<Arc<Principal>>, Status> {
-    let (user, password) = (user.to_owned(), password.to_owned());
-    tokio::task::spawn_blocking(move || {
-        let authenticator = snapshot.policy().authenticator();
-        authenticator.verify_password(&user, &password)
-    })
-    .await
-    .map_err(|error| status::internal(&format!("password check: {error}")))
 }

@@ -1,12 +1,14 @@
 //! What a call presents of its caller: headers, and the certificate of its connection.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use tonic::Request;
 use tonic::metadata::MetadataMap;
 use tonic::transport::CertificateDer;
 use tonic::transport::server::TlsConnectInfo;
+use tonic::{Request, Status};
 use tracing::info;
+use weft_policy::PrincipalId;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::connections::Peer;
@@ -34,10 +36,20 @@ impl<'a> Presented<'a> {
     }
 
     /// What was presented is believed.
-    pub(crate) fn is_let_in(&self) {
-        if let Some(peer) = self.peer {
-            peer.is_let_in();
+    ///
+    /// # Errors
+    /// When `principal` has as many connections as one may have.
+    pub(crate) fn is_let_in(&self, principal: &PrincipalId) -> Result<(), Status> {
+        match self.peer {
+            Some(peer) => peer.is_let_in(principal),
+            None => Ok(()),
         }
+    }
+
+    /// The other end of the connection.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        let address = self.peer?.tcp.remote_addr()?;
+        Some(address.ip())
     }
 
     pub(crate) fn has_certificate(&self) -> bool {

@@ -1,10 +1,12 @@
 //! Bodies of requests from those whom nobody knows yet.
 //!
 //! A call is read whole before it can be asked who makes it. Until a connection has proved
-//! who is behind it, its calls are small and come at once.
+//! who is behind it, its calls are small, together with all others of their kind, and come at
+//! once.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +22,14 @@ use super::Peer;
 const LIMIT_BYTES: usize = 1024 * 1024;
 /// For all of the body.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// For all requests of one connection.
+const PLACE_BYTES: usize = 2 * LIMIT_BYTES;
+/// For all requests of all connections; where it is used up, each connection has
+/// [`SMALL_BYTES`] still, which is enough for a login.
+const ALL_BYTES: usize = 256 * LIMIT_BYTES;
+const SMALL_BYTES: usize = 32 * 1024;
+/// Of gRPC: whether a message is compressed, and its length, four bytes.
+const PREFIX_BYTES: usize = 5;
 
 /// Takes note that `request` came, and holds those who are not known to the limits.
 pub(crate) fn receive(request: http::Request<Body>) -> http::Request<Body> {
@@ -33,7 +43,8 @@ pub(crate) fn receive(request: http::Request<Body>) -> http::Request<Body> {
     request.map(|body| {
         Body::new(Held {
             body,
-            left: LIMIT_BYTES,
+            prefix: Vec::with_capacity(PREFIX_BYTES),
+            bytes: 0,
             patience: Box::pin(tokio::time::sleep(PATIENCE)),
             peer,
         })
@@ -43,9 +54,47 @@ pub(crate) fn receive(request: http::Request<Body>) -> http::Request<Body> {
 /// A body that is held to the limits until its peer is known.
 struct Held {
     body: Body,
-    left: usize,
+    /// What has come of the first message's prefix: room is made for as much as it says.
+    prefix: Vec<u8>,
+    /// What was read.
+    bytes: usize,
     patience: Pin<Box<Sleep>>,
     peer: Peer,
+}
+
+impl Held {
+    fn take(&mut self, part: &Bytes) -> Result<(), Status> {
+        let missing = PREFIX_BYTES - self.prefix.len();
+        self.prefix.extend(part.iter().take(missing));
+        let says = match self.prefix.as_slice() {
+            [_, length @ ..] => <[u8; 4]>::try_from(length).map_or(0, u32::from_be_bytes),
+            [] => 0,
+        };
+        self.bytes += part.len();
+        let place = &self.peer.place.held;
+        let place = place.fetch_add(part.len(), Ordering::Relaxed) + part.len();
+        let all = &self.peer.all.held;
+        let all = all.fetch_add(part.len(), Ordering::Relaxed) + part.len();
+        if self.bytes > LIMIT_BYTES || says as usize > LIMIT_BYTES {
+            return Err(Status::resource_exhausted(format!(
+                "the first request of a connection takes more than {LIMIT_BYTES} bytes: log in first"
+            )));
+        }
+        if place > PLACE_BYTES || (all > ALL_BYTES && place > SMALL_BYTES) {
+            return Err(Status::resource_exhausted(
+                "too much is sent before anybody has logged in: log in first",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (place, all) = (&self.peer.place.held, &self.peer.all.held);
+        place.fetch_sub(self.bytes, Ordering::Relaxed);
+        all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl http_body::Body for Held {
@@ -65,15 +114,10 @@ impl http_body::Body for Held {
                 Status::deadline_exceeded("the request took too long to arrive"),
             ))),
             Poll::Ready(Some(Ok(part))) => {
-                let length = part.data_ref().map_or(0, Bytes::len);
-                match self.left.checked_sub(length) {
-                    Some(left) => {
-                        self.left = left;
-                        frame
-                    }
-                    None => Poll::Ready(Some(Err(Status::resource_exhausted(format!(
-                        "the first request of a connection takes more than {LIMIT_BYTES} bytes: log in first"
-                    ))))),
+                let taken = part.data_ref().map_or(Ok(()), |bytes| self.take(bytes));
+                match taken {
+                    Ok(()) => frame,
+                    Err(status) => Poll::Ready(Some(Err(status))),
                 }
             }
             Poll::Pending | Poll::Ready(None | Some(Err(_))) => frame,
@@ -86,5 +130,74 @@ impl http_body::Body for Held {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http_body_util::BodyExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tonic::transport::server::Connected;
+
+    use super::super::All;
+    use super::*;
+
+    async fn peer(all: &Arc<All>) -> (Peer, super::super::Seat) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let seat = all.admit().unwrap();
+        let peer = Peer {
+            tcp: tcp.unwrap().connect_info(),
+            number: seat.number,
+            place: Arc::clone(&seat.place),
+            all: Arc::clone(all),
+        };
+        (peer, seat)
+    }
+
+    fn held(peer: &Peer, bytes: Vec<u8>) -> http::Request<Body> {
+        let mut request = http::Request::new(Body::new(http_body_util::Full::<Bytes>::from(bytes)));
+        request.extensions_mut().insert(peer.clone());
+        receive(request)
+    }
+
+    async fn read(request: &mut http::Request<Body>) -> bool {
+        request.body_mut().frame().await.unwrap().is_ok()
+    }
+
+    #[tokio::test]
+    async fn no_room_is_made_for_what_is_too_large() {
+        let (peer, _seat) = peer(&All::new(10)).await;
+        assert!(!read(&mut held(&peer, vec![0, 1, 0, 0, 0, 1, 2, 3])).await);
+        assert!(read(&mut held(&peer, vec![0, 0, 0, 0, 3, 1, 2, 3])).await);
+    }
+
+    #[tokio::test]
+    async fn requests_of_strangers_are_held_to_a_sum() {
+        let all = All::new(1_000);
+        let message = |size: usize| {
+            let length = u32::try_from(size).unwrap().to_be_bytes();
+            [&[0][..], &length, &vec![0; size]].concat()
+        };
+        let large = LIMIT_BYTES - PREFIX_BYTES;
+        let (mut waiting, mut seats) = (Vec::new(), Vec::new());
+        for _ in 0..ALL_BYTES / PLACE_BYTES {
+            let (peer, seat) = peer(&all).await;
+            for fits in [true, true, false] {
+                let mut request = held(&peer, message(large));
+                assert_eq!(read(&mut request).await, fits);
+                waiting.push(request);
+            }
+            waiting.pop();
+            seats.push(seat);
+        }
+        let (peer, _seat) = peer(&all).await;
+        assert!(!read(&mut held(&peer, message(large))).await);
+        assert!(read(&mut held(&peer, message(1_000))).await);
+        drop(waiting);
+        assert_eq!(all.held.load(Ordering::Relaxed), 0);
+        assert!(read(&mut held(&peer, message(large))).await);
     }
 }
