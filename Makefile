@@ -9,6 +9,7 @@
 #   make slt               all of DataFusion's own SQL tests over the wire; FILES=regex for some
 #   make mutants           plants faults in the walls and asks that the tests see them
 #   make lint              formatting, clippy, rustdoc, licences
+#   make bench SF=1         TPC-H through weft and its peers, side by side (release build)
 #   make bench-policy      what 100,000 grants cost to load and decide (criterion)
 #   make demo-data         write testdata/demo's files again
 
@@ -27,7 +28,7 @@ WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # without them its features differ, and all of it would be built twice.
 BUILD := $(CARGO) build --locked --workspace --bins --tests
 
-.PHONY: demo test test-rust test-python prove hostile slt mutants lint bench-policy demo-data
+.PHONY: demo test test-rust test-python prove hostile slt mutants lint bench bench-policy demo-data
 
 demo:
 	$(BUILD)
@@ -68,7 +69,8 @@ mutants:
 # Made anew whenever the requirements change.
 $(VENV)/ready: $(REQUIREMENTS)
 $(OLD_ADBC_VENV)/ready: $(OLD_ADBC_REQUIREMENTS)
-$(VENV)/ready $(OLD_ADBC_VENV)/ready:
+$(BENCH_VENV)/ready: benches/tpch/requirements.txt
+$(VENV)/ready $(OLD_ADBC_VENV)/ready $(BENCH_VENV)/ready:
 	$(PYTHON) -m venv --clear "$(@D)"
 	"$(@D)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	touch "$@"
@@ -82,6 +84,15 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level warn check; \
 	else echo "lint: cargo-deny is not installed (cargo install cargo-deny): passed over"; fi
+
+SF ?= 1
+BENCH_VENV := $(TARGET_DIR)/bench-tpch
+
+bench: $(BENCH_VENV)/ready
+	$(CARGO) build --locked --release --bin weft
+	$(CARGO) build --locked --release --manifest-path benches/flight/Cargo.toml
+	WEFT_BIN="$(abspath $(TARGET_DIR))/release/weft" "$(BENCH_VENV)/bin/python" benches/tpch/bench.py \
+	--scale $(SF) --output "$(TARGET_DIR)/bench/sf$(SF)" --bare-flight "$(TARGET_DIR)/release/bare-flight" $(ARGS)
 
 # Of its own workspace, so that it never changes what the engine is built with.
 bench-policy:

@@ -168,6 +168,10 @@ fn check(message: &FlightData) -> Result<(), Status> {
 
 /// The bytes of the values of `array`, each as often as it is said; or a type that says
 /// how many values there are without having any bytes for them, or that is taken by nobody.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the other types hold no others"
+)]
 fn expanded(array: &dyn Array) -> Result<usize, DataType> {
     let data_type = array.data_type();
     if let Some(dictionary) = array.as_any_dictionary_opt() {
@@ -216,6 +220,10 @@ fn expanded(array: &dyn Array) -> Result<usize, DataType> {
 }
 
 /// The bytes of each value; none where values hold others.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the other types hold no others"
+)]
 fn sizes(array: &dyn Array) -> Option<Vec<usize>> {
     fn lengths<T: ByteArrayType>(array: &GenericByteArray<T>) -> Vec<usize> {
         array.offsets().lengths().collect()

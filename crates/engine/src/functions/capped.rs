@@ -32,27 +32,35 @@ const BATCH_WORK: usize = 2_000_000_000;
 const WIDEST: usize = 1024;
 const WIDEST_INSIDE: usize = 32;
 
-/// Whether `data_type` has a part of a fixed size of more than `most` bytes.
-fn is_wide(data_type: &DataType, most: usize) -> bool {
+/// Whether `data_type` has a part of a fixed size of no or more than `most` bytes.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the other types hold no others"
+)]
+fn is_unfit(data_type: &DataType, most: usize) -> bool {
     match data_type {
-        DataType::FixedSizeBinary(_) => width(data_type) > most,
+        DataType::FixedSizeBinary(_) => !(1..=most).contains(&width(data_type)),
         DataType::FixedSizeList(item, _) => {
-            width(data_type) > most || is_wide(item.data_type(), WIDEST_INSIDE)
+            !(1..=most).contains(&width(data_type)) || is_unfit(item.data_type(), WIDEST_INSIDE)
         }
-        DataType::Struct(fields) => fields.iter().any(|it| is_wide(it.data_type(), most)),
-        DataType::Dictionary(_, values) => is_wide(values, most),
-        DataType::RunEndEncoded(_, values) => is_wide(values.data_type(), most),
+        DataType::Struct(fields) => fields.iter().any(|it| is_unfit(it.data_type(), most)),
+        DataType::Dictionary(_, values) => is_unfit(values, most),
+        DataType::RunEndEncoded(_, values) => is_unfit(values.data_type(), most),
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::ListView(item)
         | DataType::LargeListView(item)
-        | DataType::Map(item, _) => is_wide(item.data_type(), WIDEST_INSIDE),
-        DataType::Union(fields, _) => fields.iter().any(|(_, it)| is_wide(it.data_type(), most)),
+        | DataType::Map(item, _) => is_unfit(item.data_type(), WIDEST_INSIDE),
+        DataType::Union(fields, _) => fields.iter().any(|(_, it)| is_unfit(it.data_type(), most)),
         _ => false,
     }
 }
 
 /// The bytes that one value of `data_type` has, even a null.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the other types hold no others"
+)]
 fn width(data_type: &DataType) -> usize {
     /// Offsets or a view.
     const OTHER: usize = 16;
@@ -262,10 +270,10 @@ impl ScalarUDFImpl for Capped {
         if let Some(Expr::Literal(name, _)) = args.get(1)
             && let Some(Some(name)) = name.try_as_str()
             && let Ok(data_type) = name.parse::<DataType>()
-            && is_wide(&data_type, WIDEST)
+            && is_unfit(&data_type, WIDEST)
         {
             return not_impl_err!(
-                "{data_type} is too wide: a type of a fixed size may have {WIDEST} bytes, inside another {WIDEST_INSIDE}"
+                "casts to {data_type}: a type of a fixed size may have 1 to {WIDEST} bytes, inside another {WIDEST_INSIDE}"
             );
         }
         self.inner.inner().simplify(args, info)

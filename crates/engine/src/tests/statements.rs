@@ -215,6 +215,7 @@ async fn what_would_be_ignored_is_refused() {
         "SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)')",
         "SELECT * FROM generate_series(1, octet_length(arrow_cast(NULL, 'FixedSizeBinary(2000000000)')))",
         "SELECT arrow_cast(NULL, 'FixedSizeBinary(1025)')",
+        "SELECT arrow_cast([], 'FixedSizeList(0, Null)')",
         "SELECT arrow_cast([NULL], 'List(FixedSizeBinary(33))')",
         "SELECT arrow_cast(NULL, 'FixedSizeList(1000000, FixedSizeList(1000000, Int64))')",
         "SELECT arrow_cast(NULL, 'FixedSizeList(1, FixedSizeBinary(1025))')",
