@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod admission;
 mod attacks;
 mod audit;
 mod cli;

@@ -18,6 +18,12 @@ pub struct EngineConfig {
     pub memory_limit: usize,
     /// Bytes for the operators of one query.
     pub query_memory_limit: usize,
+    /// Statements that run at a time; of one principal at most half of them.
+    pub statements: usize,
+    /// Statements that may wait for a turn.
+    pub waiting_statements: usize,
+    /// How long one waits for its turn.
+    pub queue_timeout: Duration,
     /// Partitions of a plan, and threads that run plans.
     pub target_partitions: usize,
     /// Rows a batch.
@@ -34,13 +40,18 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         let memory_limit = crate::memory::default_limit();
+        // The standard library reads the quota of the cgroup.
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             statement_timeout: Duration::from_secs(10 * 60),
             plan_timeout: Duration::from_secs(30),
             memory_limit,
             query_memory_limit: memory_limit / 2,
-            // The standard library reads the quota of the cgroup.
-            target_partitions: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            // So that one principal alone can use all cores.
+            statements: 2 * cores.max(2),
+            waiting_statements: 100,
+            queue_timeout: Duration::from_secs(30),
+            target_partitions: cores,
             batch_size: 8192,
             kill_on_revoke: false,
             user_pushdown: UserPushdown::default(),

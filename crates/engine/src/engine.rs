@@ -16,6 +16,7 @@ use weft_catalog::{LiveMesh, MeshSnapshot};
 use weft_policy::{Owner, Principal, PrincipalId};
 
 use crate::{
+    admission::{Admission, Limits},
     config::{EngineConfig, SessionOptions},
     error::{Error, Result, classify},
     execute::{RunningQueries, end_what_is_revoked},
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
     pub(crate) runtime: QueryRuntime,
     pub(crate) running: RunningQueries,
+    pub(crate) admission: Admission,
     pub(crate) system: SystemTables,
     memory: Arc<dyn MemoryPool>,
     environment: RuntimeEnv,
@@ -173,6 +175,12 @@ impl Shared {
         let runtime = QueryRuntime::start(config.target_partitions)?;
         Ok(Arc::new(Self {
             system: SystemTables::new(&config.system_tables),
+            admission: Admission::new(Limits {
+                running: config.statements.max(1),
+                of_one: config.statements.div_ceil(2).max(1),
+                waiting: config.waiting_statements,
+                patience: config.queue_timeout,
+            }),
             config,
             runtime,
             running: RunningQueries::default(),

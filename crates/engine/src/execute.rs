@@ -21,7 +21,7 @@ use datafusion::{
 };
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::{
-    sync::mpsc,
+    sync::mpsc::{self, error::TrySendError},
     task::JoinSet,
     time::{Instant, timeout_at},
 };
@@ -32,6 +32,7 @@ use weft_policy::Owner;
 
 use self::{declared::Declared, interrupt::Interrupt, revocation::Claim, running::Registered};
 use crate::{
+    admission::Admission,
     error::{Error, Result, classify},
     plan::PhysicalQuery,
     runtime::panicked,
@@ -99,6 +100,7 @@ impl RunningQuery {
             started,
             interrupt: interrupt.clone(),
             declared: Declared::new(&schema),
+            admission: shared.admission.clone(),
             sender,
             // The runtime lives as long as its work.
             _session: session.clone(),
@@ -233,6 +235,7 @@ struct Work {
     started: Instant,
     interrupt: Interrupt,
     declared: Declared,
+    admission: Admission,
     sender: mpsc::Sender<Result<RecordBatch>>,
     _session: GovernedSession,
 }
@@ -265,12 +268,21 @@ impl Work {
 
     async fn pull(&self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
         let PhysicalQuery { plan, context, .. } = physical;
+        let mut turn = Some(self.admission.enter(&self.owner).await?);
         let mut stream = execute_stream(plan, context).map_err(classify)?;
         while let Some(batch) = stream.next().await {
             let batch = self.declared.wrap(&batch.map_err(classify)?)?;
             *rows += batch.num_rows();
-            if self.sender.send(Ok(batch)).await.is_err() {
-                return Err(Error::Cancelled);
+            match self.sender.try_send(Ok(batch)) {
+                Ok(()) => {}
+                Err(TrySendError::Closed(_)) => return Err(Error::Cancelled),
+                Err(TrySendError::Full(batch)) => {
+                    // Others can run while the reader takes its time.
+                    drop(turn.take());
+                    let sent = self.sender.send(batch).await;
+                    sent.map_err(|_| Error::Cancelled)?;
+                    turn = Some(self.admission.enter_again(&self.owner).await?);
+                }
             }
         }
         Ok(())

@@ -22,6 +22,7 @@
     )
 )]
 
+mod admission;
 mod config;
 mod error;
 
