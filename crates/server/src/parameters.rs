@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, GenericByteArray, GenericByteViewArray, RecordBatch};
 use arrow::datatypes::{
-    ByteArrayType, ByteViewType, DataType, Fields, Schema, SchemaRef, TimeUnit,
+    ArrowNativeType, ByteArrayType, ByteViewType, DataType, Fields, Schema, SchemaRef, TimeUnit,
 };
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
@@ -33,6 +33,11 @@ use crate::wire::{wire_batch, wire_schema};
 const ROW_LIMIT: usize = 1024;
 /// More than a handle carries, so that nobody collects what could not be kept.
 const LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a text or binary takes beside its bytes.
+const VALUE_BYTES: usize = size_of::<i32>();
+/// So many values of a dictionary are more than [`LIMIT_BYTES`] whatever they are.
+const MOST_KEYS: usize = LIMIT_BYTES / VALUE_BYTES;
 
 /// The schema of parameters that clients are told. Times are announced in milliseconds:
 /// JDBC up to 18.3 writes those, whatever the unit that it was told. What is bound is
@@ -175,13 +180,19 @@ fn check(message: &FlightData) -> Result<(), Status> {
 fn expanded(array: &dyn Array) -> Result<usize, DataType> {
     let data_type = array.data_type();
     if let Some(dictionary) = array.as_any_dictionary_opt() {
-        let sizes = sizes(dictionary.values()).ok_or_else(|| data_type.clone())?;
-        if sizes.is_empty() {
+        let values = dictionary.values();
+        if values.is_empty() {
             return Ok(0);
         }
-        let used = dictionary.normalized_keys();
-        let used = used.iter().filter_map(|key| sizes.get(*key));
-        return Ok(used.fold(0, |sum, size| sum.saturating_add(*size)));
+        if dictionary.keys().len() > MOST_KEYS {
+            return Ok(usize::MAX);
+        }
+        let mut sum = 0_usize;
+        for key in dictionary.normalized_keys() {
+            let size = size(values, key).ok_or_else(|| data_type.clone())?;
+            sum = sum.saturating_add(size);
+        }
+        return Ok(sum);
     }
     // Null only where the rows are counted: as a column.
     let inside = |part: &dyn Array| match part.data_type() {
@@ -208,10 +219,11 @@ fn expanded(array: &dyn Array) -> Result<usize, DataType> {
         | DataType::LargeListView(_)
         | DataType::Union(_, _)
         | DataType::RunEndEncoded(_, _) => return Err(data_type.clone()),
-        DataType::Utf8View | DataType::BinaryView => sizes(array)
-            .unwrap_or_default()
-            .into_iter()
+        DataType::Utf8View | DataType::BinaryView => (0..array.len())
+            .filter_map(|at| size(array, at))
             .fold(0, usize::saturating_add),
+        // It becomes a text without a value.
+        DataType::Null => array.len().saturating_mul(VALUE_BYTES),
         _ => array
             .to_data()
             .get_slice_memory_size()
@@ -219,29 +231,33 @@ fn expanded(array: &dyn Array) -> Result<usize, DataType> {
     })
 }
 
-/// The bytes of each value; none where values hold others.
+/// The bytes of one value, as a text or binary of its own; none of a type whose values hold
+/// others, and of one that has no bytes.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the other types hold no others"
+    reason = "the other types have a width, or hold others"
 )]
-fn sizes(array: &dyn Array) -> Option<Vec<usize>> {
-    fn lengths<T: ByteArrayType>(array: &GenericByteArray<T>) -> Vec<usize> {
-        array.offsets().lengths().collect()
+fn size(array: &dyn Array, at: usize) -> Option<usize> {
+    fn length<T: ByteArrayType>(array: &GenericByteArray<T>, at: usize) -> usize {
+        array.value_length(at).as_usize()
     }
-    fn views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Vec<usize> {
-        array.lengths().map(|length| length as usize).collect()
+    fn view<T: ByteViewType>(array: &GenericByteViewArray<T>, at: usize) -> Option<usize> {
+        // The length is the lower half of a view.
+        let view = array.views().get(at)?;
+        usize::try_from(view & u128::from(u32::MAX)).ok()
     }
-    Some(match array.data_type() {
-        DataType::Utf8 => lengths(array.as_string::<i32>()),
-        DataType::LargeUtf8 => lengths(array.as_string::<i64>()),
-        DataType::Binary => lengths(array.as_binary::<i32>()),
-        DataType::LargeBinary => lengths(array.as_binary::<i64>()),
-        DataType::Utf8View => views(array.as_string_view()),
-        DataType::BinaryView => views(array.as_binary_view()),
-        DataType::FixedSizeBinary(size) => vec![usize::try_from(*size).ok()?; array.len()],
-        DataType::Boolean => vec![1; array.len()],
-        other => vec![other.primitive_width()?; array.len()],
-    })
+    let bytes = match array.data_type() {
+        DataType::Utf8 => length(array.as_string::<i32>(), at),
+        DataType::LargeUtf8 => length(array.as_string::<i64>(), at),
+        DataType::Binary => length(array.as_binary::<i32>(), at),
+        DataType::LargeBinary => length(array.as_binary::<i64>(), at),
+        DataType::Utf8View => view(array.as_string_view(), at)?,
+        DataType::BinaryView => view(array.as_binary_view(), at)?,
+        DataType::FixedSizeBinary(size @ 1..) => usize::try_from(*size).ok()?,
+        DataType::Boolean => 1,
+        other => other.primitive_width()?,
+    };
+    Some(bytes.saturating_add(VALUE_BYTES))
 }
 
 fn too_large() -> Status {
@@ -287,10 +303,11 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, DictionaryArray, Int8Array, Int64Array, LargeStringArray, ListArray,
-        ListViewArray, NullArray, RunArray, StringArray, StringViewArray, StructArray,
+        ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int8Array, Int32Array,
+        Int64Array, LargeStringArray, ListArray, ListViewArray, NullArray, RunArray, StringArray,
+        StringViewArray, StructArray,
     };
-    use arrow::buffer::OffsetBuffer;
+    use arrow::buffer::{Buffer, OffsetBuffer};
     use arrow_flight::encode::FlightDataEncoderBuilder;
     use futures::stream;
 
@@ -435,7 +452,7 @@ mod tests {
             None,
         ));
         let runs = RunArray::try_new(
-            &arrow::array::Int32Array::from(vec![1024]),
+            &Int32Array::from(vec![1024]),
             &StringArray::from(vec![long.as_str()]),
         )
         .unwrap();
@@ -445,8 +462,22 @@ mod tests {
             Arc::new(dictionary.clone()),
             None,
         ));
+        let bits = BooleanArray::from(vec![true; 64 * MEGABYTE]);
+        let bits = DictionaryArray::new(Int32Array::from(vec![0; 1 << 23]), Arc::new(bits));
+        let bits: ArrayRef = Arc::new(ListArray::new(
+            fields(bits.data_type().clone()),
+            OffsetBuffer::from_lengths([1 << 23]),
+            Arc::new(bits),
+            None,
+        ));
+        let empty_values =
+            FixedSizeBinaryArray::try_new_with_len(0, Buffer::default(), None, nothing);
+        let empty_values =
+            DictionaryArray::new(Int8Array::from(vec![0]), Arc::new(empty_values.unwrap()));
         for array in [
             Arc::new(dictionary) as ArrayRef,
+            bits,
+            Arc::new(empty_values),
             nested,
             Arc::new(views.finish()),
             nothings,
@@ -470,6 +501,15 @@ mod tests {
             assert_eq!(status.code(), tonic::Code::InvalidArgument, "{data_type}");
             assert!(status.message().starts_with("parameters of"), "{status:?}");
         }
+
+        let nulls = (0..20_000).map(|at| {
+            (
+                at.to_string(),
+                Arc::new(NullArray::new(ROW_LIMIT)) as ArrayRef,
+            )
+        });
+        let batch = RecordBatch::try_from_iter(nulls).unwrap();
+        assert!(bind(vec![batch]).await.is_err());
 
         // The same value once is a value.
         let batch = RecordBatch::try_from_iter([("0", Arc::new(one_row) as ArrayRef)]).unwrap();

@@ -1,8 +1,8 @@
-//! Bodies of requests from those whom nobody knows yet.
+//! Bodies of requests: how much of them is held at a time, and for how long.
 //!
 //! A call is read whole before it can be asked who makes it. Until a connection has proved
 //! who is behind it, its calls are small, together with all others of their kind, and come at
-//! once.
+//! once; those of others have limits that no client means to reach.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,59 +11,103 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use tokio::time::Sleep;
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 
 use super::Peer;
 
+/// What bodies are held to.
+#[derive(Debug, PartialEq, Eq)]
+struct Limits {
+    /// For one body.
+    body: usize,
+    /// For all bodies of a connection.
+    place: usize,
+    /// For all bodies of all connections.
+    all: usize,
+    /// What a connection has even where others have used up what is for all.
+    small: usize,
+    /// For a body to come.
+    patience: Duration,
+}
+
+const MEBIBYTE: usize = 1024 * 1024;
+
 /// Enough for a login, and for a statement that comes with one.
-const LIMIT_BYTES: usize = 1024 * 1024;
-/// For all of the body.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// For all requests of one connection.
-const PLACE_BYTES: usize = 2 * LIMIT_BYTES;
-/// For all requests of all connections; where it is used up, each connection has
-/// [`SMALL_BYTES`] still, which is enough for a login.
-const ALL_BYTES: usize = 256 * LIMIT_BYTES;
-const SMALL_BYTES: usize = 32 * 1024;
+const OF_THE_UNKNOWN: Limits = Limits {
+    body: MEBIBYTE,
+    place: 2 * MEBIBYTE,
+    all: 256 * MEBIBYTE,
+    small: 32 * 1024,
+    patience: Duration::from_secs(30),
+};
+/// Statements and parameters of 16 MiB, several at a time.
+const OF_THE_KNOWN: Limits = Limits {
+    body: 20 * MEBIBYTE,
+    place: 64 * MEBIBYTE,
+    all: 1024 * MEBIBYTE,
+    small: MEBIBYTE,
+    patience: Duration::from_secs(10 * 60),
+};
+
 /// Of gRPC: whether a message is compressed, and its length, four bytes.
 const PREFIX_BYTES: usize = 5;
 
-/// Takes note that `request` came, and holds those who are not known to the limits.
+/// Takes note that `request` came, and holds its body to the limits.
 pub(crate) fn receive(request: http::Request<Body>) -> http::Request<Body> {
     let Some(peer) = Peer::of(request.extensions()).cloned() else {
         return request;
     };
     peer.calls();
-    if peer.is_known() {
-        return request;
-    }
     request.map(|body| {
+        if body.is_end_stream() {
+            return body;
+        }
         Body::new(Held {
             body,
             prefix: Vec::with_capacity(PREFIX_BYTES),
             bytes: 0,
-            patience: Box::pin(tokio::time::sleep(PATIENCE)),
+            begun: Instant::now(),
+            patience: Box::pin(tokio::time::sleep(limits(&peer).patience)),
             peer,
         })
     })
 }
 
-/// A body that is held to the limits until its peer is known.
+fn limits(peer: &Peer) -> &'static Limits {
+    if peer.is_known() {
+        &OF_THE_KNOWN
+    } else {
+        &OF_THE_UNKNOWN
+    }
+}
+
+/// A body that is held to the limits.
 struct Held {
     body: Body,
     /// What has come of the first message's prefix: room is made for as much as it says.
     prefix: Vec<u8>,
     /// What was read.
     bytes: usize,
+    begun: Instant,
     patience: Pin<Box<Sleep>>,
     peer: Peer,
 }
 
 impl Held {
+    /// Whether the body took too long. Somebody may have become known meanwhile.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let end = self.begun + limits(&self.peer).patience;
+        if end > self.patience.deadline() {
+            self.patience.as_mut().reset(end);
+        }
+        self.patience.as_mut().poll(cx).is_ready()
+    }
+
     fn take(&mut self, part: &Bytes) -> Result<(), Status> {
+        let limits = limits(&self.peer);
         let missing = PREFIX_BYTES - self.prefix.len();
         self.prefix.extend(part.iter().take(missing));
         let says = match self.prefix.as_slice() {
@@ -75,15 +119,22 @@ impl Held {
         let place = place.fetch_add(part.len(), Ordering::Relaxed) + part.len();
         let all = &self.peer.all.held;
         let all = all.fetch_add(part.len(), Ordering::Relaxed) + part.len();
-        if self.bytes > LIMIT_BYTES || says as usize > LIMIT_BYTES {
-            return Err(Status::resource_exhausted(format!(
-                "the first request of a connection takes more than {LIMIT_BYTES} bytes: log in first"
-            )));
+        if self.bytes > limits.body || says as usize > limits.body {
+            let most = limits.body;
+            return Err(Status::resource_exhausted(if self.peer.is_known() {
+                format!("the request takes more than {most} bytes")
+            } else {
+                format!(
+                    "the first request of a connection takes more than {most} bytes: log in first"
+                )
+            }));
         }
-        if place > PLACE_BYTES || (all > ALL_BYTES && place > SMALL_BYTES) {
-            return Err(Status::resource_exhausted(
-                "too much is sent before anybody has logged in: log in first",
-            ));
+        if place > limits.place || (all > limits.all && place > limits.small) {
+            return Err(Status::resource_exhausted(if self.peer.is_known() {
+                "too much is sent at a time: send one request after the other"
+            } else {
+                "too much is sent before anybody has logged in: log in first"
+            }));
         }
         Ok(())
     }
@@ -106,13 +157,10 @@ impl http_body::Body for Held {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if self.peer.is_known() {
-            return frame;
-        }
         match &frame {
-            Poll::Pending if self.patience.as_mut().poll(cx).is_ready() => Poll::Ready(Some(Err(
-                Status::deadline_exceeded("the request took too long to arrive"),
-            ))),
+            Poll::Pending if self.is_late(cx) => Poll::Ready(Some(Err(Status::deadline_exceeded(
+                "the request took too long to arrive",
+            )))),
             Poll::Ready(Some(Ok(part))) => {
                 let taken = part.data_ref().map_or(Ok(()), |bytes| self.take(bytes));
                 match taken {
@@ -167,6 +215,11 @@ mod tests {
         request.body_mut().frame().await.unwrap().is_ok()
     }
 
+    fn message(size: usize) -> Vec<u8> {
+        let length = u32::try_from(size).unwrap().to_be_bytes();
+        [&[0][..], &length, &vec![0; size]].concat()
+    }
+
     #[tokio::test]
     async fn no_room_is_made_for_what_is_too_large() {
         let (peer, _seat) = peer(&All::new(10)).await;
@@ -175,15 +228,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_of_strangers_are_held_to_a_sum() {
+    async fn requests_of_the_unknown_are_held_to_a_sum() {
         let all = All::new(1_000);
-        let message = |size: usize| {
-            let length = u32::try_from(size).unwrap().to_be_bytes();
-            [&[0][..], &length, &vec![0; size]].concat()
-        };
-        let large = LIMIT_BYTES - PREFIX_BYTES;
+        let Limits {
+            body,
+            place,
+            all: sum,
+            ..
+        } = OF_THE_UNKNOWN;
+        let large = body - PREFIX_BYTES;
         let (mut waiting, mut seats) = (Vec::new(), Vec::new());
-        for _ in 0..ALL_BYTES / PLACE_BYTES {
+        for _ in 0..sum / place {
             let (peer, seat) = peer(&all).await;
             for fits in [true, true, false] {
                 let mut request = held(&peer, message(large));
@@ -199,5 +254,20 @@ mod tests {
         drop(waiting);
         assert_eq!(all.held.load(Ordering::Relaxed), 0);
         assert!(read(&mut held(&peer, message(large))).await);
+    }
+
+    #[tokio::test]
+    async fn so_are_those_of_the_known_to_a_larger_one() {
+        let (peer, _seat) = peer(&All::new(10)).await;
+        peer.is_let_in(&weft_policy::PrincipalId::user("ana"))
+            .unwrap();
+        let mut waiting: Vec<_> = (0..6).map(|_| held(&peer, message(16 << 20))).collect();
+        let mut fit = 0;
+        for request in &mut waiting {
+            fit += usize::from(read(request).await);
+        }
+        assert_eq!(fit, 3);
+        drop(waiting);
+        assert!(read(&mut held(&peer, message(16 << 20))).await);
     }
 }
