@@ -55,7 +55,7 @@ pub(crate) fn start_logging(logging: &Logging) {
     };
 }
 
-/// `500ms`, `30s`, `5m`, `1h`. A bare number is refused: nobody remembers its unit.
+/// `500ms`, `30s`, `5m`, `1h`, `90d`. A bare number is refused: nobody remembers its unit.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -70,7 +70,8 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "s" => seconds(1),
         "m" => seconds(60),
         "h" => seconds(3600),
-        _ => return Err(format!("`{text}` needs a unit: `ms`, `s`, `m` or `h`")),
+        "d" => seconds(24 * 3600),
+        _ => return Err(format!("`{text}` needs a unit: `ms`, `s`, `m`, `h` or `d`")),
     };
     match duration {
         Some(duration) if !duration.is_zero() => Ok(duration),
@@ -101,6 +102,7 @@ mod tests {
         assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
         assert_eq!(parse_duration("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!(parse_duration("2d"), Ok(Duration::from_secs(2 * 86_400)));
         for bad in [
             "30",
             "s",
@@ -108,7 +110,7 @@ mod tests {
             "-1s",
             "0s",
             "1 s",
-            "1d",
+            "1w",
             "99999999999999999999s",
         ] {
             assert!(parse_duration(bad).is_err(), "{bad}");

@@ -61,8 +61,8 @@ pub(crate) struct ServeArgs {
     /// End running queries when access to what they read changes
     #[arg(long)]
     kill_on_revoke: bool,
-    /// How many connections there may be at a time; beyond, new ones take the places of those that
-    /// have not logged in
+    /// How many connections there may be at a time, half of them for one user or service at most;
+    /// beyond, new ones take the places of those that have not logged in
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     max_connections: usize,
     /// After about so long a connection takes no new call, and its client makes another: so that

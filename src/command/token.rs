@@ -269,12 +269,8 @@ fn errors(report: &LoadReport) -> String {
 /// `90d`, `12h`.
 fn parse_life(text: &str) -> Result<TimeDelta, String> {
     let longest = Duration::from_secs(366 * 24 * 60 * 60);
-    let life = match text.strip_suffix('d').map(str::parse::<u64>) {
-        Some(Ok(days)) => days.checked_mul(24 * 60 * 60).map(Duration::from_secs),
-        Some(Err(_)) => None,
-        None => Some(crate::config::parse_duration(text)?),
-    };
     let shortest = Duration::from_secs(60);
+    let life = Some(crate::config::parse_duration(text)?);
     let life = life.filter(|life| (shortest..=longest).contains(life));
     life.and_then(|life| TimeDelta::from_std(life).ok())
         .ok_or_else(|| format!("`{text}` is not a duration of a minute to 366 days, such as `90d`"))

@@ -68,6 +68,8 @@ pub(crate) struct Failures {
 #[derive(Clone, Copy, Debug)]
 struct Failure {
     count: u32,
+    /// The first that counts.
+    since: Instant,
     last: Instant,
 }
 
@@ -104,10 +106,14 @@ impl Failures {
         for (key, _) in guesser.counted() {
             let failure = counts.entry(key).or_insert(Failure {
                 count: 0,
+                since: now,
                 last: now,
             });
-            if now.duration_since(failure.last) > FORGOTTEN_AFTER {
+            // Counted from the first: else one guess now and then kept a name slow for ever,
+            // and from one network there were enough in time for all others.
+            if now.duration_since(failure.since) > FORGOTTEN_AFTER {
                 failure.count = 0;
+                failure.since = now;
             }
             failure.count = failure.count.saturating_add(1);
             failure.last = now;
@@ -166,6 +172,18 @@ mod tests {
             failures.record(&guesser("ana", place), now);
         }
         assert!(failures.wait(&guesser("ana", 200), now).is_some());
+    }
+
+    #[test]
+    fn one_network_alone_slows_no_other_however_long_it_goes_on() {
+        let failures = Failures::default();
+        let mut now = Instant::now();
+        let (here, there) = (guesser("ana", 1), guesser("ana", 2));
+        for _ in 0..2_000 {
+            now += failures.wait(&here, now).unwrap_or_default();
+            failures.record(&here, now);
+            assert_eq!(failures.wait(&there, now), None);
+        }
     }
 
     #[test]
