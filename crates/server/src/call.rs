@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
 use tonic::Status;
 use weft_engine::{Caller, GovernedSession, MeshSnapshot, SessionOptions};
 use weft_mesh::Purpose;
@@ -31,6 +32,8 @@ pub(crate) struct Call {
     /// That the caller was verified on; access is decided on it.
     pub(crate) snapshot: Arc<MeshSnapshot>,
     pub(crate) now: DateTime<Utc>,
+    /// For results, on the connection of the call.
+    pub(crate) room: Arc<Semaphore>,
 }
 
 impl Call {
@@ -93,6 +96,7 @@ impl FlightSql {
             stated_purpose,
             snapshot,
             now,
+            room: presented.room(),
         };
         asked.entered(&call);
         Ok(call)

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
@@ -28,6 +29,7 @@ use tracing::{debug, warn};
 use weft_policy::PrincipalId;
 
 pub(crate) use self::body::receive;
+use crate::stream::ROOM_KIBIBYTES;
 
 /// For the handshake of TLS, the preface of HTTP/2 and the headers of the first request.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,6 +83,11 @@ impl Peer {
         Ok(())
     }
 
+    /// For results, on this connection.
+    pub(crate) fn room(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.place.room)
+    }
+
     pub(crate) fn is_known(&self) -> bool {
         self.place.standing() == Standing::Known
     }
@@ -93,7 +100,14 @@ struct Place {
     standing: AtomicU8,
     /// Bytes of requests that are held before anybody is known to have sent them.
     held: AtomicUsize,
+    /// For results, as they are on their way.
+    room: Arc<Semaphore>,
     closing: CancellationToken,
+}
+
+/// The room for results on one connection.
+pub(crate) fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(ROOM_KIBIBYTES as usize))
 }
 
 impl Place {
@@ -178,6 +192,7 @@ impl All {
             since: Instant::now(),
             standing: AtomicU8::new(Standing::Stranger as u8),
             held: AtomicUsize::new(0),
+            room: room(),
             closing: CancellationToken::new(),
         });
         open.places.insert(number, Arc::clone(&place));

@@ -67,10 +67,11 @@ impl FlightSql {
     }
 
     /// On what terms results are sent.
-    pub(crate) fn terms(&self, wire: WireOptions) -> Terms {
+    pub(crate) fn terms(&self, call: &Call, wire: WireOptions) -> Terms {
         Terms {
             stop: self.stop.clone(),
             patience: self.reader_timeout,
+            room: Arc::clone(&call.room),
             compression: wire.compression,
         }
     }

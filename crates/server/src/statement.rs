@@ -131,7 +131,7 @@ impl FlightSql {
         }
         let first = first.with_query_id(query_id);
         let entry = self.audit.begin(asked, &first);
-        stream::spawn(schema, self.terms(wire), move |mut sink| async move {
+        stream::spawn(schema, self.terms(call, wire), move |mut sink| async move {
             sink.record(entry);
             let ran = run_all(first, &session, &sql, rows, query_id, &mut sink);
             let ran = Box::pin(ran).await;

@@ -50,27 +50,61 @@ pub(super) fn declared_schema(state: &SessionState, plan: &LogicalPlan) -> Resul
             .analyzer()
             .execute_and_check(plan.clone(), state.config_options(), |_, _| {});
     let analyzed = analyzed.map_err(classify)?;
-    // A subquery without a row is NULL, of a column that has none: DataFusion takes the
-    // column's word for it.
-    let may_be_null = has_scalar_subquery(&analyzed).map_err(classify)?;
+    let of_subqueries = of_subqueries(&analyzed).map_err(classify)?;
     // Metadata of fields is the engine's own affair.
-    let fields = analyzed.schema().fields().iter().map(|field| {
+    let fields = analyzed.schema().fields().iter().zip(of_subqueries);
+    let fields = fields.map(|(field, of_subquery)| {
         let field = field.as_ref().clone().with_metadata(Default::default());
-        let is_nullable = field.is_nullable() || may_be_null;
+        let is_nullable = field.is_nullable() || of_subquery;
         field.with_nullable(is_nullable)
     });
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 
-fn has_scalar_subquery(plan: &LogicalPlan) -> datafusion::error::Result<bool> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expression| {
-            found |= expression.exists(|it| Ok(matches!(it, Expr::ScalarSubquery(_))))?;
+/// Of each output column of `plan`, whether a scalar subquery is in it: without a row that is
+/// NULL, while DataFusion takes the word of the subquery's column for it.
+fn of_subqueries(plan: &LogicalPlan) -> datafusion::error::Result<Vec<bool>> {
+    let width = plan.schema().fields().len();
+    let inputs = plan.inputs();
+    let mut marks = Vec::new();
+    for input in &inputs {
+        marks.extend(of_subqueries(input)?);
+    }
+    if let LogicalPlan::Projection(projection) = plan {
+        let input = projection.input.schema();
+        let is_marked = |expression: &Expr| {
+            expression.exists(|it| {
+                if let Expr::Column(column) = it {
+                    let at = input.maybe_index_of_column(column);
+                    Ok(at.is_none_or(|at| marks.get(at).copied().unwrap_or(true)))
+                } else {
+                    Ok(matches!(it, Expr::ScalarSubquery(_)))
+                }
+            })
+        };
+        return projection.expr.iter().map(is_marked).collect();
+    }
+    let passes_columns_on = matches!(
+        plan,
+        LogicalPlan::Filter(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Distinct(_)
+            | LogicalPlan::Repartition(_)
+            | LogicalPlan::Join(_)
+    );
+    if passes_columns_on && marks.len() == width {
+        return Ok(marks);
+    }
+    let mut any = marks.contains(&true);
+    if !passes_columns_on {
+        plan.apply_expressions(|expression| {
+            any |= expression.exists(|it| Ok(matches!(it, Expr::ScalarSubquery(_))))?;
             Ok(TreeNodeRecursion::Continue)
-        })
-    })?;
-    Ok(found)
+        })?;
+    }
+    Ok(vec![any; width])
 }
 
 /// Optimises, plans and verifies `logical`.

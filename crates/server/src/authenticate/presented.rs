@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::transport::CertificateDer;
 use tonic::transport::server::TlsConnectInfo;
@@ -11,7 +12,7 @@ use tracing::info;
 use weft_policy::PrincipalId;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::connections::Peer;
+use crate::connections::{self, Peer};
 
 /// Nobody is called so many things.
 const MOST_NAMES: usize = 100;
@@ -44,6 +45,11 @@ impl<'a> Presented<'a> {
             Some(peer) => peer.is_let_in(principal),
             None => Ok(()),
         }
+    }
+
+    /// For results, on this connection.
+    pub(crate) fn room(&self) -> Arc<Semaphore> {
+        self.peer.map_or_else(connections::room, Peer::room)
     }
 
     /// The other end of the connection.

@@ -148,7 +148,7 @@ impl FlightSql {
             .info
             .answer(command, &view)
             .map_err(|error| status::of_arrow(&error))?;
-        stream::of_batch(answer, self.terms(WireOptions::default()))
+        stream::of_batch(answer, self.terms(call, WireOptions::default()))
     }
 }
 

@@ -12,6 +12,7 @@ mod recorded;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -20,6 +21,7 @@ use arrow::ipc::CompressionType;
 use arrow_flight::FlightData;
 use futures::{FutureExt, Stream};
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -48,10 +50,17 @@ pub(crate) type FlightDataStream =
 #[derive(Debug)]
 pub(crate) struct Sink {
     encoder: Encoder,
-    messages: Sender<FlightData>,
+    messages: Sender<Waiting>,
     recorded: Option<Recorded>,
     terms: Terms,
 }
+
+/// A message on its way, and the room that it takes until its successor is asked for.
+type Waiting = (FlightData, OwnedSemaphorePermit);
+
+/// Room for what is on its way to one client, whichever results it is of, in kibibytes: a client
+/// that takes nothing of many results holds no more than that.
+pub(crate) const ROOM_KIBIBYTES: u32 = 256 * 1024;
 
 /// On what terms a result is sent.
 #[derive(Clone, Debug)]
@@ -60,6 +69,8 @@ pub(crate) struct Terms {
     pub(crate) stop: CancellationToken,
     /// How long it waits for a client that takes nothing.
     pub(crate) patience: Duration,
+    /// The client's share of [`ROOM_KIBIBYTES`].
+    pub(crate) room: Arc<Semaphore>,
     /// Of its messages, where the client asks for it.
     pub(crate) compression: Option<CompressionType>,
 }
@@ -128,15 +139,23 @@ impl Sink {
 
     async fn pass(&self, message: FlightData) -> Result<(), Stopped> {
         let patience = self.terms.patience;
-        let sent = tokio::time::timeout(patience, self.messages.send(message)).await;
-        let sent = sent.map_err(|_| {
+        let bytes = message.data_header.len() + message.data_body.len();
+        let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
+        let sent = async {
+            let room = Arc::clone(&self.terms.room);
+            let room = room.acquire_many_owned(kibibytes.min(ROOM_KIBIBYTES));
+            let room = room.await.map_err(|_| Stopped::Gone)?;
+            let sent = self.messages.send((message, room)).await;
+            sent.map_err(|_| Stopped::Gone)
+        };
+        let sent = tokio::time::timeout(patience, sent).await;
+        sent.map_err(|_| {
             Status::deadline_exceeded(format!(
                 "the client took nothing of the result for {} seconds: run the statement again, \
                  and read its result without such a pause",
                 patience.as_secs()
             ))
-        })?;
-        sent.map_err(|_| Stopped::Gone)
+        })?
     }
 
     /// The result is over. How it ended is on record before the client can know.
@@ -205,6 +224,7 @@ where
         first: Some(first),
         empty,
         messages,
+        room: None,
         producer,
         keep_alive,
         stop: terms.stop,
@@ -223,7 +243,9 @@ where
 struct Outgoing {
     first: Option<FlightData>,
     empty: FlightData,
-    messages: Receiver<FlightData>,
+    messages: Receiver<Waiting>,
+    /// Of the message that was handed over last: it is on its way until the next is asked for.
+    room: Option<OwnedSemaphorePermit>,
     /// Aborted when dropped.
     producer: JoinSet<Result<(), Stopped>>,
     keep_alive: Duration,
@@ -236,6 +258,7 @@ impl Outgoing {
         if self.ended {
             return None;
         }
+        self.room = None;
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
         }
@@ -250,7 +273,10 @@ impl Outgoing {
         };
         match received {
             Err(_) => Some(Ok(self.empty.clone())),
-            Ok(Some(message)) => Some(Ok(message)),
+            Ok(Some((message, room))) => {
+                self.room = Some(room);
+                Some(Ok(message))
+            }
             Ok(None) => {
                 self.ended = true;
                 self.outcome().await
@@ -290,6 +316,7 @@ mod tests {
         Terms {
             stop: CancellationToken::new(),
             patience: Duration::from_secs(300),
+            room: Arc::new(Semaphore::new(ROOM_KIBIBYTES as usize)),
             compression: None,
         }
     }
@@ -391,6 +418,38 @@ mod tests {
         let error = stream.next().await.unwrap().unwrap_err();
         assert_eq!(error.code(), Code::Unavailable);
         assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn results_that_nobody_takes_have_so_much_room_together() {
+        let terms = Terms {
+            room: Arc::new(Semaphore::new(4)),
+            ..terms()
+        };
+        let result = || {
+            let produce = |mut sink: Sink| async move {
+                loop {
+                    sink.send(&batch()).await?;
+                }
+            };
+            spawn(batch().schema(), terms.clone(), produce).unwrap()
+        };
+        let (mut taken, mut left) = (result(), result());
+        for stream in [&mut taken, &mut left] {
+            // The schema, and a message of a kibibyte.
+            stream.next().await.unwrap().unwrap();
+            stream.next().await.unwrap().unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(terms.room.available_permits(), 0);
+        // One is read on, whatever becomes of the other.
+        for _ in 0..10 {
+            taken.next().await.unwrap().unwrap();
+        }
+        drop(taken);
+        drop(left);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(terms.room.available_permits(), 4);
     }
 
     #[tokio::test]
