@@ -22,6 +22,7 @@ VENV := $(TARGET_DIR)/python-tests
 REQUIREMENTS := tests/python/requirements.txt
 # An old ADBC driver, apart from the newest.
 OLD_ADBC_VENV := $(TARGET_DIR)/python-tests-old-adbc
+BENCH_VENV := $(TARGET_DIR)/bench-tpch
 OLD_ADBC_REQUIREMENTS := tests/python/requirements-old-adbc.txt
 WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # With the tests, so that the demo and the tests share one build of the engine:
@@ -86,13 +87,12 @@ lint:
 	else echo "lint: cargo-deny is not installed (cargo install cargo-deny): passed over"; fi
 
 SF ?= 1
-BENCH_VENV := $(TARGET_DIR)/bench-tpch
 
 bench: $(BENCH_VENV)/ready
 	$(CARGO) build --locked --release --bin weft
-	$(CARGO) build --locked --release --manifest-path benches/flight/Cargo.toml
+	CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))" $(CARGO) build --locked --release --manifest-path benches/flight/Cargo.toml
 	WEFT_BIN="$(abspath $(TARGET_DIR))/release/weft" "$(BENCH_VENV)/bin/python" benches/tpch/bench.py \
-	--scale $(SF) --output "$(TARGET_DIR)/bench/sf$(SF)" --bare-flight "$(TARGET_DIR)/release/bare-flight" $(ARGS)
+	--scale $(SF) --output "$(abspath $(TARGET_DIR))/bench/sf$(SF)" --bare-flight "$(TARGET_DIR)/release/bare-flight" $(ARGS)
 
 # Of its own workspace, so that it never changes what the engine is built with.
 bench-policy:
