@@ -215,10 +215,23 @@ fn expanded(array: &dyn Array) -> Result<usize, DataType> {
             sum
         }
         // Their rows may say one value any number of times.
-        DataType::ListView(_)
-        | DataType::LargeListView(_)
-        | DataType::Union(_, _)
-        | DataType::RunEndEncoded(_, _) => return Err(data_type.clone()),
+        DataType::ListView(_) | DataType::LargeListView(_) | DataType::RunEndEncoded(_, _) => {
+            return Err(data_type.clone());
+        }
+        // As drivers bind values of several types.
+        DataType::Union(_, _) => {
+            let union = array.as_union();
+            let mut sum = 0_usize;
+            for at in 0..union.len() {
+                let part = union.child(union.type_id(at));
+                let bytes = match part.data_type() {
+                    DataType::Null => Some(VALUE_BYTES),
+                    _ => size(part, union.value_offset(at)),
+                };
+                sum = sum.saturating_add(bytes.ok_or_else(|| data_type.clone())?);
+            }
+            sum
+        }
         DataType::Utf8View | DataType::BinaryView => (0..array.len())
             .filter_map(|at| size(array, at))
             .fold(0, usize::saturating_add),
