@@ -318,9 +318,10 @@ mod tests {
     use arrow::array::{
         ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int8Array, Int32Array,
         Int64Array, LargeStringArray, ListArray, ListViewArray, NullArray, RunArray, StringArray,
-        StringViewArray, StructArray,
+        StringViewArray, StructArray, UnionArray,
     };
     use arrow::buffer::{Buffer, OffsetBuffer};
+    use arrow::datatypes::Field;
     use arrow_flight::encode::FlightDataEncoderBuilder;
     use futures::stream;
 
@@ -427,7 +428,7 @@ mod tests {
     async fn few_bytes_that_say_much_are_refused() {
         const MEGABYTE: usize = 1 << 20;
         let long = "x".repeat(4 * MEGABYTE);
-        let fields = |item: DataType| Arc::new(arrow::datatypes::Field::new("item", item, true));
+        let fields = |item: DataType| Arc::new(Field::new("item", item, true));
 
         let dictionary = StringArray::from(vec![long.as_str()]);
         let keys = Int8Array::from(vec![0; ROW_LIMIT]);
@@ -487,8 +488,19 @@ mod tests {
             FixedSizeBinaryArray::try_new_with_len(0, Buffer::default(), None, nothing);
         let empty_values =
             DictionaryArray::new(Int8Array::from(vec![0]), Arc::new(empty_values.unwrap()));
+        let union = |rows: usize, value: &str| -> ArrayRef {
+            let field = Field::new("a", DataType::Utf8, true);
+            let union = UnionArray::try_new(
+                [(0, Arc::new(field))].into_iter().collect(),
+                vec![0_i8; rows].into(),
+                Some(vec![0_i32; rows].into()),
+                vec![Arc::new(StringArray::from(vec![value]))],
+            );
+            Arc::new(union.unwrap())
+        };
         for array in [
             Arc::new(dictionary) as ArrayRef,
+            union(ROW_LIMIT, &long),
             bits,
             Arc::new(empty_values),
             nested,
@@ -523,6 +535,9 @@ mod tests {
         });
         let batch = RecordBatch::try_from_iter(nulls).unwrap();
         assert!(bind(vec![batch]).await.is_err());
+
+        let few = RecordBatch::try_from_iter([("0", union(1, "x"))]).unwrap();
+        assert!(!bind(vec![few]).await.unwrap().is_empty());
 
         // The same value once is a value.
         let batch = RecordBatch::try_from_iter([("0", Arc::new(one_row) as ArrayRef)]).unwrap();
