@@ -76,7 +76,7 @@ final class Cancel {
     static void whileRowsCome() throws Exception {
         try (Connection connection = Servers.types()) {
             long lasted = cancelled(connection, ROWS);
-            Check.that(lasted < 10000, "it ended " + lasted + " ms after it was cancelled");
+            Check.that(lasted < 3000, "it ended " + lasted + " ms after it was cancelled");
             works(connection);
         }
     }
@@ -85,7 +85,7 @@ final class Cancel {
     static void whileNoRowComes() throws Exception {
         try (Connection connection = Servers.types()) {
             long lasted = cancelled(connection, NO_ROW);
-            Check.that(lasted < 10000, "it ended " + lasted + " ms after it was cancelled");
+            Check.that(lasted < 3000, "it ended " + lasted + " ms after it was cancelled");
             works(connection);
         }
     }
