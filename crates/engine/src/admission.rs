@@ -88,8 +88,8 @@ impl Admission {
         }
     }
 
-    /// A turn for a statement that had one: before those that have not begun, and however
-    /// long it takes.
+    /// A turn for a statement that had one: the next in its owner's line, and however long
+    /// it takes.
     pub(crate) async fn enter_again(&self, owner: &Owner) -> Result<Turn> {
         let line = {
             let mut lines = self.lock();

@@ -49,6 +49,9 @@ pub(super) struct Compare {
     pub(super) any_error: bool,
     /// The engine itself plans the statement in one of several ways.
     pub(super) any_plan: bool,
+    /// Weft says of one column that it may be NULL, of which DataFusion does not: that of a
+    /// scalar subquery.
+    pub(super) nullable: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,6 +163,7 @@ fn header(name: String, text: &str, place: &str) -> Case {
                 ("EQ", "fails") => compare.fails = true,
                 ("EQ", "anyerror") => compare.any_error = true,
                 ("EQ", "anyplan") => compare.any_plan = true,
+                ("EQ", "nullable") => compare.nullable = true,
                 ("NF", word) if hidden.is_none() => hidden = Some(word.to_owned()),
                 (_, word) => panic!("{place}: `{word}` means nothing here"),
             }

@@ -26,7 +26,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use self::page::{Block, Page, matches};
-use crate::support::WeftProcess;
+use crate::support::{WeftProcess, copy_folder};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -91,7 +91,7 @@ impl Drop for Server {
 impl Place {
     fn new() -> Self {
         let (folder, programs) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        copy(&Path::new(ROOT).join("testdata/demo"), folder.path());
+        copy_folder(&Path::new(ROOT).join("testdata/demo"), folder.path());
         let weft = programs.path().join("weft");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_weft"), weft).unwrap();
         Self {
@@ -185,18 +185,5 @@ impl Place {
             .unwrap_or_else(|| panic!("{command}: {line}"))
             .to_owned();
         self.server = Some(Server { child, url });
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
     }
 }

@@ -11,10 +11,10 @@ const VERSION: &str = "55.2.0";
 /// What crates.io's index says of the package.
 const SHA256: &str = "b270cea4d8c2b2c42773e60164204386fb97d7936736e5f126ac751b86d7dabe";
 
-/// The folder `test_files`, or why there is none on this machine.
+/// The folder `test_files`, or which tool this machine lacks to get it.
 ///
 /// # Panics
-/// When the package can be fetched and is not the one that is expected.
+/// When the package cannot be fetched, and when it is not the one that is expected.
 pub(super) fn files() -> Result<PathBuf, String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
@@ -62,6 +62,8 @@ fn run(command: &mut Command) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let why = String::from_utf8_lossy(&output.stderr);
-    Err(format!("`{name}` fails: {}", why.trim()))
+    panic!(
+        "`{name}` fails: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

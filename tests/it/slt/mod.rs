@@ -31,7 +31,7 @@ use tempfile::TempDir;
 
 use self::difference::Difference;
 use self::replay::Question;
-use crate::support::{MeshDir, TestClient, TestServer, cells};
+use crate::support::{MeshDir, TestClient, TestServer, cells, copy_folder};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,7 +49,7 @@ async fn queries_of_datafusions_own_tests_answer_as_they_do_without_weft() {
     let names = names(&files, &wanted);
     assert!(!names.is_empty(), "no test file is called that");
     let scratch = TempDir::new().unwrap();
-    copy(&files, &scratch.path().join("test_files"));
+    copy_folder(&files, &scratch.path().join("test_files"));
 
     let mut mesh = MeshDir::new("upstream").user("ana", "pw", &[], &[]);
     let mut moments = Vec::new();
@@ -214,17 +214,4 @@ fn names(files: &Path, wanted: &Regex) -> Vec<String> {
 /// Files about functions that DataFusion has in a package apart.
 fn foreign(name: &str) -> bool {
     name.starts_with("spark/")
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

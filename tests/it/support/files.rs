@@ -39,6 +39,20 @@ pub(crate) fn json_lines(path: &Path, batches: &[RecordBatch]) {
     writer.finish().unwrap();
 }
 
+/// Copies a folder with all that is in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 fn create(path: &Path) -> File {
     fs::create_dir_all(path.parent().expect("a folder")).unwrap();
     File::create(path).unwrap()

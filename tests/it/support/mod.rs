@@ -18,7 +18,7 @@ mod s3;
 mod server;
 
 pub(crate) use self::client::{TestClient, cells, pretty, status};
-pub(crate) use self::files::{csv, json_lines, parquet};
+pub(crate) use self::files::{copy_folder, csv, json_lines, parquet};
 pub(crate) use self::mesh_dir::{MeshDir, contract};
 pub(crate) use self::process::{WeftProcess, weft};
 pub(crate) use self::s3::{Fault, Key, OWNER, Operation, TestS3};

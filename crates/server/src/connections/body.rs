@@ -189,19 +189,14 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tonic::transport::server::Connected;
 
-    use super::super::All;
+    use super::super::places::{All, Seat};
     use super::*;
 
-    async fn peer(all: &Arc<All>) -> (Peer, super::super::Seat) {
+    async fn peer(all: &Arc<All>) -> (Peer, Seat) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await;
         let seat = all.admit().unwrap();
-        let peer = Peer {
-            tcp: tcp.unwrap().connect_info(),
-            number: seat.number,
-            place: Arc::clone(&seat.place),
-            all: Arc::clone(all),
-        };
+        let peer = seat.peer(tcp.unwrap().connect_info());
         (peer, seat)
     }
 
@@ -222,14 +217,14 @@ mod tests {
 
     #[tokio::test]
     async fn no_room_is_made_for_what_is_too_large() {
-        let (peer, _seat) = peer(&All::new(10)).await;
+        let (peer, _seat) = peer(&All::new(10, Duration::from_secs(20))).await;
         assert!(!read(&mut held(&peer, vec![0, 1, 0, 0, 0, 1, 2, 3])).await);
         assert!(read(&mut held(&peer, vec![0, 0, 0, 0, 3, 1, 2, 3])).await);
     }
 
     #[tokio::test]
     async fn requests_of_the_unknown_are_held_to_a_sum() {
-        let all = All::new(1_000);
+        let all = All::new(1_000, Duration::from_secs(20));
         let Limits {
             body,
             place,
@@ -258,7 +253,7 @@ mod tests {
 
     #[tokio::test]
     async fn so_are_those_of_the_known_to_a_larger_one() {
-        let (peer, _seat) = peer(&All::new(10)).await;
+        let (peer, _seat) = peer(&All::new(10, Duration::from_secs(20))).await;
         peer.is_let_in(&weft_policy::PrincipalId::user("ana"))
             .unwrap();
         let mut waiting: Vec<_> = (0..6).map(|_| held(&peer, message(16 << 20))).collect();
