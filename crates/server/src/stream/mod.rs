@@ -142,11 +142,13 @@ impl Sink {
         let bytes = message.data_header.len() + message.data_body.len();
         let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
         let sent = async {
+            // Room last: what cannot be put into the channel yet takes none.
+            let place = self.messages.reserve().await;
+            let place = place.map_err(|_| Stopped::Gone)?;
             let room = Arc::clone(&self.terms.room);
             let room = room.acquire_many_owned(kibibytes.min(ROOM_KIBIBYTES));
-            let room = room.await.map_err(|_| Stopped::Gone)?;
-            let sent = self.messages.send((message, room)).await;
-            sent.map_err(|_| Stopped::Gone)
+            place.send((message, room.await.map_err(|_| Stopped::Gone)?));
+            Ok(())
         };
         let sent = tokio::time::timeout(patience, sent).await;
         sent.map_err(|_| {
@@ -444,7 +446,9 @@ mod tests {
         assert_eq!(terms.room.available_permits(), 0);
         // One is read on, whatever becomes of the other.
         for _ in 0..10 {
-            taken.next().await.unwrap().unwrap();
+            let next = tokio::time::timeout(Duration::from_secs(1), taken.next());
+            let message = next.await.unwrap().unwrap().unwrap();
+            assert!(!message.data_body.is_empty());
         }
         drop(taken);
         drop(left);
