@@ -49,7 +49,7 @@ const AGE_GRACE: Duration = Duration::from_secs(12 * 60 * 60);
 /// Connections that were made at one moment end at as many, spread over a fifth of their age.
 const AGES: u32 = 16;
 /// How long cancelled streams have to tell their clients.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What every request passes first.
 type Layers = tower::layer::util::Stack<
