@@ -1,15 +1,16 @@
 //! From the logical plan to one that runs, verified.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::{Schema, SchemaRef},
     common::{
+        DFSchema,
         config::ConfigNonZeroUsize,
-        tree_node::{TreeNode, TreeNodeRecursion},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     execution::{TaskContext, context::SessionState},
-    logical_expr::{Expr, LogicalPlan},
+    logical_expr::{Expr, LogicalPlan, Projection},
     physical_plan::ExecutionPlan,
 };
 use tokio_util::sync::CancellationToken;
@@ -50,61 +51,57 @@ pub(super) fn declared_schema(state: &SessionState, plan: &LogicalPlan) -> Resul
             .analyzer()
             .execute_and_check(plan.clone(), state.config_options(), |_, _| {});
     let analyzed = analyzed.map_err(classify)?;
-    let of_subqueries = of_subqueries(&analyzed).map_err(classify)?;
+    let analyzed = with_nullable_subqueries(analyzed).map_err(classify)?;
     // Metadata of fields is the engine's own affair.
-    let fields = analyzed.schema().fields().iter().zip(of_subqueries);
-    let fields = fields.map(|(field, of_subquery)| {
-        let field = field.as_ref().clone().with_metadata(Default::default());
-        let is_nullable = field.is_nullable() || of_subquery;
-        field.with_nullable(is_nullable)
-    });
+    let fields = analyzed.schema().fields().iter();
+    let fields = fields.map(|field| field.as_ref().clone().with_metadata(Default::default()));
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 
-/// Of each output column of `plan`, whether a scalar subquery is in it: without a row that is
-/// NULL, while DataFusion takes the word of the subquery's column for it.
-fn of_subqueries(plan: &LogicalPlan) -> datafusion::error::Result<Vec<bool>> {
-    let width = plan.schema().fields().len();
-    let inputs = plan.inputs();
-    let mut marks = Vec::new();
-    for input in &inputs {
-        marks.extend(of_subqueries(input)?);
+/// `plan` with columns that may be NULL where a scalar subquery is in them: without a row that
+/// is NULL, while DataFusion takes the word of the subquery's column for it. For its schema.
+fn with_nullable_subqueries(plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+    if !has_scalar_subqueries(&plan)? {
+        return Ok(plan);
     }
-    if let LogicalPlan::Projection(projection) = plan {
-        let input = projection.input.schema();
-        let is_marked = |expression: &Expr| {
-            expression.exists(|it| {
-                if let Expr::Column(column) = it {
-                    let at = input.maybe_index_of_column(column);
-                    Ok(at.is_none_or(|at| marks.get(at).copied().unwrap_or(true)))
-                } else {
-                    Ok(matches!(it, Expr::ScalarSubquery(_)))
-                }
+    let nullable = plan.transform_up(|node| {
+        let node = node.map_expressions(|expression| {
+            expression.transform_up(|it| {
+                let Expr::ScalarSubquery(subquery) = it else {
+                    return Ok(Transformed::no(it));
+                };
+                let plan = nullable(&subquery.subquery)?;
+                let subquery = subquery.with_plan(Arc::new(plan));
+                Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
             })
-        };
-        return projection.expr.iter().map(is_marked).collect();
-    }
-    let passes_columns_on = matches!(
-        plan,
-        LogicalPlan::Filter(_)
-            | LogicalPlan::Sort(_)
-            | LogicalPlan::Limit(_)
-            | LogicalPlan::SubqueryAlias(_)
-            | LogicalPlan::Distinct(_)
-            | LogicalPlan::Repartition(_)
-            | LogicalPlan::Join(_)
-    );
-    if passes_columns_on && marks.len() == width {
-        return Ok(marks);
-    }
-    let mut any = marks.contains(&true);
-    if !passes_columns_on {
-        plan.apply_expressions(|expression| {
-            any |= expression.exists(|it| Ok(matches!(it, Expr::ScalarSubquery(_))))?;
+        })?;
+        Ok(Transformed::yes(node.data.recompute_schema()?))
+    })?;
+    Ok(nullable.data)
+}
+
+fn has_scalar_subqueries(plan: &LogicalPlan) -> datafusion::error::Result<bool> {
+    plan.exists(|node| {
+        let mut found = false;
+        node.apply_expressions(|expression| {
+            found |= expression.exists(|it| Ok(matches!(it, Expr::ScalarSubquery(_))))?;
             Ok(TreeNodeRecursion::Continue)
         })?;
-    }
-    Ok(vec![any; width])
+        Ok(found)
+    })
+}
+
+/// `plan`, all of whose columns may be NULL.
+fn nullable(plan: &Arc<LogicalPlan>) -> datafusion::error::Result<LogicalPlan> {
+    let columns = plan.schema().columns().into_iter().map(Expr::Column);
+    let fields = plan.schema().iter().map(|(qualifier, field)| {
+        let field = field.as_ref().clone().with_nullable(true);
+        (qualifier.cloned(), Arc::new(field))
+    });
+    let schema = DFSchema::new_with_metadata(fields.collect(), HashMap::new())?;
+    let projection =
+        Projection::try_new_with_schema(columns.collect(), Arc::clone(plan), Arc::new(schema))?;
+    Ok(LogicalPlan::Projection(projection))
 }
 
 /// Optimises, plans and verifies `logical`.
