@@ -21,6 +21,9 @@ pub enum Error {
     /// A location that could lead out of its storage, or is no glob.
     #[error("location `{location}` {reason}")]
     Location { location: String, reason: String },
+    /// A text that is no number of bytes with its unit.
+    #[error("`{0}` is not a size such as `512KiB`, `64MiB` or `1GiB`")]
+    ByteSize(String),
     /// A secret written out, or a reference that is not one. The text is left out on purpose.
     #[error("a secret is given by reference, `env:NAME` or `file:PATH`")]
     LiteralSecret,

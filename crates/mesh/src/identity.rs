@@ -9,6 +9,7 @@ use crate::audit::AuditManifest;
 use crate::fault::Spanned;
 use crate::grant::Grantee;
 use crate::guardrail::GuardrailManifest;
+use crate::limit::LimitManifest;
 use crate::name::MeshName;
 use crate::oidc::OidcIssuer;
 use crate::secret::SecretRef;
@@ -31,6 +32,8 @@ pub struct Mesh {
     pub audit: Option<AuditManifest>,
     /// What the mesh asks of its domains.
     pub require: Requirements,
+    /// What statements may take of the server.
+    pub limits: Vec<LimitManifest>,
     /// The federation's limits.
     pub guardrails: Vec<GuardrailManifest>,
     /// `mesh.yaml`, absolute.

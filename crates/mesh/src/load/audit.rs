@@ -3,23 +3,16 @@
 use std::time::Duration;
 
 use super::files::settled;
+use super::measures::{read_duration, read_size};
 use super::storage::{Place, read_access, read_place};
 use crate::audit::{AuditManifest, WhenUnwritable};
 use crate::domain::{Domain, StorageUrl};
 use crate::fault::{Fault, Span};
+use crate::measure::ByteSize;
 use crate::yaml::{Fields, Node, Source};
 
 const ROTATE_EVERY: Duration = Duration::from_secs(15 * 60);
 const ROTATE_SIZE: u64 = 64 << 20;
-
-const SECOND: u64 = 1;
-const DURATIONS: [(&str, u64); 4] = [
-    ("s", SECOND),
-    ("m", 60 * SECOND),
-    ("h", 3_600 * SECOND),
-    ("d", 86_400 * SECOND),
-];
-const SIZES: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 /// A trail, and where the manifest names its places.
 #[derive(Debug)]
@@ -112,7 +105,9 @@ fn read_rotate(source: &Source, node: &Node) -> Option<(Duration, u64)> {
     });
     let size = fields
         .get("size")
-        .map_or(Some(ROTATE_SIZE), |node| read_size(source, node));
+        .map_or(Some(ROTATE_SIZE), |node| {
+            read_size(source, node, "size").map(ByteSize::bytes)
+        });
     fields.finish();
     every.zip(size)
 }
@@ -138,47 +133,6 @@ fn read_when_unwritable(source: &Source, fields: &Fields<'_>) -> Option<WhenUnwr
             None
         }
     }
-}
-
-pub(crate) fn read_duration(source: &Source, node: &Node, what: &str) -> Option<Duration> {
-    let text = source.read_text(node, what)?;
-    let seconds = measured(text, &DURATIONS).map(Duration::from_secs);
-    if seconds.is_none() {
-        source
-            .error(
-                node,
-                "wrong-value",
-                format!("`{what}` is `{text}`, which is not a duration"),
-            )
-            .help("write a whole number and its unit: `30s`, `15m`, `12h` or `400d`")
-            .report();
-    }
-    seconds
-}
-
-fn read_size(source: &Source, node: &Node) -> Option<u64> {
-    let text = source.read_text(node, "size")?;
-    let bytes = measured(text, &SIZES);
-    if bytes.is_none() {
-        source
-            .error(
-                node,
-                "wrong-value",
-                format!("`size` is `{text}`, which is not a size"),
-            )
-            .help("write a whole number and its unit: `512KiB`, `64MiB` or `1GiB`")
-            .report();
-    }
-    bytes
-}
-
-/// A positive number with one of `units`.
-fn measured(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
-    let number: u64 = number.parse().ok()?;
-    number.checked_mul(*factor).filter(|product| *product > 0)
 }
 
 /// The faults of a domain whose storage holds the trail: it could serve it as a

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::audit::{AuditDraft, read_audit};
 use super::grants::{read_grantees, read_names};
 use super::identity::{read_identity, read_secret};
+use super::limits::read_limits;
 use crate::access_test::Requirements;
 use crate::fault::Spanned;
 use crate::identity::Mesh;
@@ -58,6 +59,10 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
         .get("require")
         .map(|node| read_requirements(source, node))
         .unwrap_or_default();
+    let limits = fields
+        .get("limits")
+        .map(|node| read_limits(source, node))
+        .unwrap_or_default();
     let guardrails = fields
         .get("guardrails")
         .and_then(|node| Some(source.spanned(node, source.read_text(node, "guardrails")?)));
@@ -71,6 +76,7 @@ pub(crate) fn read_mesh(source: &Source, root: &Rc<Node>, file: PathBuf) -> Mesh
             auditors: auditors.into_iter().map(|it| it.value).collect(),
             audit: audit.as_ref().map(|draft| draft.manifest.clone()),
             require,
+            limits,
             guardrails: Vec::new(),
             file,
         }),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::audit::read_duration;
+use super::measures::read_duration;
 use super::grants::refuse_empty;
 use crate::fault::Fault;
 use crate::grant::is_principal_name;

@@ -107,7 +107,7 @@ fn rules() {
             "audit: {url: ./audit/, rotate: {every: 0s}}\n",
             "wrong-value",
         ),
-        ("audit: {url: ./audit/, retention: 5}\n", "wrong-type"),
+        ("audit: {url: ./audit/, retention: 5}\n", "wrong-value"),
         (
             "audit: {url: ./audit/, credentials: ambient}\n",
             "wrong-value",

@@ -8,6 +8,7 @@ mod fixture;
 mod grants;
 mod guardrails;
 mod identity;
+mod limits;
 mod meshes;
 mod oidc;
 mod secrets;
