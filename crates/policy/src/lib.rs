@@ -32,6 +32,7 @@ mod predicate;
 mod scalar_type;
 
 mod access;
+mod allowance;
 mod canonical;
 pub mod diff;
 mod domain_policy;
@@ -48,6 +49,7 @@ pub use access::{
     Access, CellRule, ColumnAccess, Denial, DenialReason, Exposure, GrantReason, GuardrailReason,
     Reveal, TableAccess, Taken,
 };
+pub use allowance::{Allowance, Limit};
 pub use authenticator::Authenticator;
 pub use domain_policy::DomainPolicy;
 pub use explain::{

@@ -9,13 +9,13 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use weft_mesh::{DomainName, Grantee, TableId};
+use weft_mesh::{DomainName, Grantee, LimitManifest, TableId};
 
 pub use self::discovery::Discovery;
 
 use self::compose::{Active, Rows};
 use crate::{
-    Access, Authenticator, ColumnFinding, Denial, DenialReason, DomainPolicy, Explanation,
+    Access, Allowance, Authenticator, ColumnFinding, Denial, DenialReason, DomainPolicy, Explanation,
     ForbiddenCombination, GrantFinding, GrantReason, Guardrails, Principal, RowPredicate,
     TableAccess, Viewer,
     domain_policy::{TableGrant, TablePolicy},
@@ -30,6 +30,7 @@ pub struct PolicySnapshot {
     domains: HashMap<DomainName, Arc<DomainPolicy>>,
     guardrails: Guardrails,
     auditors: Vec<Grantee>,
+    limits: Vec<LimitManifest>,
 }
 
 impl PolicySnapshot {
@@ -48,6 +49,7 @@ impl PolicySnapshot {
             domains,
             guardrails,
             auditors: Vec::new(),
+            limits: Vec::new(),
         }
     }
 
@@ -56,6 +58,19 @@ impl PolicySnapshot {
     pub fn with_auditors(mut self, auditors: Vec<Grantee>) -> Self {
         self.auditors = auditors;
         self
+    }
+
+    /// The same with what statements may take of the server.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Vec<LimitManifest>) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What statements of the principal may take of the server. It depends on
+    /// who asks alone, not on what there is to see.
+    pub fn allowance(&self, principal: &Principal) -> Allowance {
+        Allowance::of(&self.limits, principal)
     }
 
     /// Whether the principal answers for the whole mesh. It says what they may

@@ -164,7 +164,8 @@ pub(super) async fn assemble(
             served.into_iter().map(|good| good.policy),
             guardrails,
         )
-        .with_auditors(mesh.auditors.clone()),
+        .with_auditors(mesh.auditors.clone())
+        .with_limits(mesh.limits.clone()),
         domains,
         mask_keys: Arc::new(MaskKeys::new(secret.expose().as_bytes())),
         secret,

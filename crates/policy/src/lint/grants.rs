@@ -1,10 +1,8 @@
-//! Grants that give too much, to nobody, or nothing.
+//! Grants that give too much, or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_mesh::{
-    Column, Domain, Fault, GrantManifest, Grantee, IdentityCredential, IdentityUser, Mesh,
-};
+use weft_mesh::{Column, Domain, Fault, GrantManifest, Grantee, Mesh};
 
 use super::list;
 use crate::{
@@ -14,40 +12,6 @@ use crate::{
 /// The classification that is not for everyone, beside those of which the mesh
 /// requires tests.
 const RESTRICTED: &str = "restricted";
-
-/// Grantees whom the identity file does not know.
-pub(super) fn refuse_nobody(mesh: &Mesh, domain: &Domain, found: &mut Vec<Fault>) {
-    let users = &mesh.identity.users;
-    let is_user = |user: &IdentityUser| matches!(user.credential, IdentityCredential::Password(_));
-    let groups: BTreeSet<&String> = users.iter().flat_map(|user| &user.groups).collect();
-    let names = |service: bool| {
-        let of_kind = users.iter().filter(move |user| is_user(user) != service);
-        of_kind.map(|user| &user.name.value)
-    };
-    let people: BTreeSet<&String> = names(false).collect();
-    let services: BTreeSet<&String> = names(true).collect();
-    for grant in &domain.grants {
-        for to in &grant.to {
-            let exists = match &to.value {
-                Grantee::User(name) => people.contains(name),
-                Grantee::Service(name) => services.contains(name),
-                Grantee::Group(name) => groups.contains(name),
-                Grantee::Everyone => true,
-            };
-            if exists {
-                continue;
-            }
-            let message = format!(
-                "grant `{}` is to `{}`, and nobody in mesh.yaml is that: a slip of the pen, or rights that wait for whoever is called so next",
-                grant.name.value, to.value
-            );
-            found.push(
-                Fault::warning(to.span.clone(), "grant-to-nobody", message)
-                    .with_help("correct the name, or remove it"),
-            );
-        }
-    }
-}
 
 /// Restricted columns that everybody sees of others.
 pub(super) fn refuse_everyone(

@@ -10,13 +10,14 @@
 //! | `unclassified-column` | a word for every column beside personal data |
 //! | `key-type` | one type for a key in all domains |
 //! | `restricted-for-everyone` | no restricted column for all, but each one's own rows |
-//! | `grant-to-nobody` | grantees that exist |
+//! | `grant-to-nobody`, `limit-for-nobody` | grantees that exist |
 //! | `needless-grant` | grants that add something to the others |
 //! | `needless-mask`, `denied-column` | grants that say what is really shown |
 
 mod grants;
 mod keys;
 mod limits;
+mod nobody;
 mod products;
 
 use std::sync::Arc;
@@ -38,8 +39,9 @@ pub fn lint(
         products::check(domain, &mut found);
     }
     keys::check(domains, &mut found);
+    nobody::check_limits(mesh, &mut found);
     for domain in domains {
-        grants::refuse_nobody(mesh, domain, &mut found);
+        nobody::check_grants(mesh, domain, &mut found);
         let Some(policy) = policies.iter().find(|it| *it.name() == domain.name) else {
             continue;
         };

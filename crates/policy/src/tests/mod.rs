@@ -6,6 +6,7 @@
     reason = "a test names what it is about"
 )]
 
+mod allowance;
 mod authentication;
 mod cells;
 mod columns;
