@@ -13,10 +13,11 @@ use datafusion::{
 use tokio::runtime::Handle;
 use uuid::Uuid;
 use weft_catalog::{LiveMesh, MeshSnapshot};
-use weft_policy::{Owner, Principal, PrincipalId};
+use weft_mesh::ByteSize;
+use weft_policy::{Limit, Owner, Principal, PrincipalId};
 
 use crate::{
-    admission::{Admission, Limits},
+    admission::{Admission, Turns},
     config::{EngineConfig, SessionOptions},
     error::{Error, Result, classify},
     execute::{RunningQueries, end_what_is_revoked},
@@ -175,7 +176,7 @@ impl Shared {
         let runtime = QueryRuntime::start(config.target_partitions)?;
         Ok(Arc::new(Self {
             system: SystemTables::new(&config.system_tables),
-            admission: Admission::new(Limits {
+            admission: Admission::new(Turns {
                 running: config.statements.max(1),
                 of_one: config.statements.div_ceil(2).max(1),
                 waiting: config.waiting_statements,
@@ -190,8 +191,9 @@ impl Shared {
     }
 
     /// The surroundings of one query: its own share of memory, no object store.
-    pub(crate) fn query_environment(&self) -> Arc<RuntimeEnv> {
-        let pool = QueryPool::new(Arc::clone(&self.memory), self.config.query_memory_limit);
+    pub(crate) fn query_environment(&self, limit: Option<&Limit<ByteSize>>) -> Arc<RuntimeEnv> {
+        let own = self.config.query_memory_limit;
+        let pool = QueryPool::new(Arc::clone(&self.memory), own, limit);
         Arc::new(RuntimeEnv {
             memory_pool: Arc::new(pool),
             ..self.environment.clone()

@@ -4,12 +4,14 @@
 //! other tenants' operators stand there alone.
 
 mod classify;
+mod limited;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 pub(crate) use classify::{classify, with_references};
+pub(crate) use limited::over_memory;
 
 /// Why a statement was not planned or did not finish. Texts stay under 2 KB,
 /// because they travel in headers.
@@ -41,13 +43,39 @@ pub enum Error {
     Unavailable(String),
     #[error("the query was cancelled")]
     Cancelled,
-    #[error("the statement was stopped after {}", Seconds(*.0))]
-    DeadlineExceeded(Duration),
+    #[error("{0}")]
+    DeadlineExceeded(Timeout),
     #[error("{0}")]
     Unimplemented(String),
     /// A fault of ours; the log says more under this reference.
     #[error("internal error, ref {reference}")]
     Internal { reference: Uuid },
+}
+
+/// How long a statement could take, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeout {
+    pub after: Duration,
+    /// The limit of the mesh that is shorter than the engine's own and the session's.
+    pub limit: Option<Arc<str>>,
+}
+
+impl From<Duration> for Timeout {
+    fn from(after: Duration) -> Self {
+        Self { after, limit: None }
+    }
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.limit {
+            Some(name) => f.write_str(&limited::out_of_time(name, self.after)),
+            None => {
+                let seconds = self.after.as_secs_f64();
+                write!(f, "the statement was stopped after {seconds} s")
+            }
+        }
+    }
 }
 
 /// What planning and running return.
@@ -125,13 +153,5 @@ impl fmt::Display for At {
             Some((line, column)) => write!(f, " (line {line}, column {column})"),
             None => Ok(()),
         }
-    }
-}
-
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} s", self.0.as_secs_f64())
     }
 }

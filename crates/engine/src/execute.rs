@@ -2,6 +2,7 @@
 
 mod declared;
 mod interrupt;
+mod returned;
 mod revocation;
 mod running;
 
@@ -12,7 +13,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use datafusion::{
@@ -33,14 +33,16 @@ use weft_policy::Owner;
 use self::{declared::Declared, interrupt::Interrupt, revocation::Claim, running::Registered};
 use crate::{
     admission::Admission,
-    error::{Error, Result, classify},
+    error::{Error, Result, Timeout, classify},
     plan::PhysicalQuery,
     runtime::panicked,
     session::GovernedSession,
     system::reads_system,
 };
 
-pub(crate) use self::{revocation::end_what_is_revoked, running::RunningQueries};
+pub(crate) use self::{
+    returned::Returned, revocation::end_what_is_revoked, running::RunningQueries,
+};
 
 /// Batches that wait for a slow reader.
 const AHEAD: usize = 2;
@@ -91,19 +93,21 @@ impl RunningQuery {
         let registered = shared
             .running
             .register(query_id, session.owner(), &interrupt, claim);
-        let (timeout, started) = (session.statement_timeout(), Instant::now());
+        let (timeout, started) = (session.statement_timeout().clone(), Instant::now());
+        let deadline = started + timeout.after;
         let stop = physical.stop.clone();
         let work = Work {
             query_id,
             owner: session.owner().clone(),
-            timeout,
+            timeout: timeout.clone(),
+            deadline,
             started,
             interrupt: interrupt.clone(),
             declared: Declared::new(&schema),
             admission: shared.admission.clone(),
             sender,
             // The runtime lives as long as its work.
-            _session: session.clone(),
+            session: session.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn_on(work.run(physical), shared.runtime.handle());
@@ -111,7 +115,7 @@ impl RunningQuery {
             query_id,
             schema,
             batches,
-            cut_off: Box::pin(cut_off(interrupt.clone(), started + timeout, timeout)),
+            cut_off: Box::pin(cut_off(interrupt.clone(), deadline, timeout)),
             interrupt,
             ended: false,
             stop: Some(stop.drop_guard()),
@@ -181,7 +185,7 @@ fn is_constant(plan: &dyn ExecutionPlan) -> bool {
     }
 }
 
-async fn cut_off(interrupt: Interrupt, deadline: Instant, timeout: Duration) -> Error {
+async fn cut_off(interrupt: Interrupt, deadline: Instant, timeout: Timeout) -> Error {
     match timeout_at(deadline, interrupt.interrupted()).await {
         Ok(reason) => reason,
         Err(_) => Error::DeadlineExceeded(timeout),
@@ -247,13 +251,14 @@ impl Drop for LogLine {
 struct Work {
     query_id: Uuid,
     owner: Owner,
-    timeout: Duration,
+    timeout: Timeout,
+    deadline: Instant,
     started: Instant,
     interrupt: Interrupt,
     declared: Declared,
     admission: Admission,
     sender: mpsc::Sender<Result<RecordBatch>>,
-    _session: GovernedSession,
+    session: GovernedSession,
 }
 
 impl Work {
@@ -262,14 +267,13 @@ impl Work {
         let stop = physical.stop.clone();
         let ended = {
             let pull = AssertUnwindSafe(self.pull(physical, &mut log.rows)).catch_unwind();
-            let deadline = self.started + self.timeout;
             tokio::select! {
                 biased;
                 reason = self.interrupt.interrupted() => Err(reason),
-                ended = timeout_at(deadline, pull) => match ended {
+                ended = timeout_at(self.deadline, pull) => match ended {
                     Ok(Ok(ended)) => ended,
                     Ok(Err(panic)) => Err(panicked(panic.as_ref())),
-                    Err(_) => Err(Error::DeadlineExceeded(self.timeout)),
+                    Err(_) => Err(Error::DeadlineExceeded(self.timeout.clone())),
                 },
             }
         };
@@ -284,13 +288,16 @@ impl Work {
 
     async fn pull(&self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
         let PhysicalQuery { plan, context, .. } = physical;
+        let allowance = self.session.allowance();
+        let limit = allowance.concurrency.as_ref();
         let mut turn = match is_constant(plan.as_ref()) {
             true => None,
-            false => Some(self.admission.enter(&self.owner).await?),
+            false => Some(self.admission.enter(&self.owner, limit).await?),
         };
         let mut stream = execute_stream(plan, context).map_err(classify)?;
         while let Some(batch) = stream.next().await {
             let batch = self.declared.wrap(&batch.map_err(classify)?)?;
+            self.session.returned().add(&batch, allowance)?;
             *rows += batch.num_rows();
             match self.sender.try_send(Ok(batch)) {
                 Ok(()) => {}
@@ -301,7 +308,7 @@ impl Work {
                     let sent = self.sender.send(batch).await;
                     sent.map_err(|_| Error::Cancelled)?;
                     if had_turn {
-                        turn = Some(self.admission.enter_again(&self.owner).await?);
+                        turn = Some(self.admission.enter_again(&self.owner, limit).await?);
                     }
                 }
             }

@@ -10,24 +10,48 @@ use std::{
 
 use datafusion::{
     common::resources_datafusion_err,
-    error::Result,
+    error::{DataFusionError, Result},
     execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation},
 };
+use weft_mesh::ByteSize;
+use weft_policy::Limit;
+
+use crate::error::over_memory;
 
 /// A share of the global pool for one query.
 #[derive(Debug)]
 pub(crate) struct QueryPool {
     global: Arc<dyn MemoryPool>,
     cap: usize,
+    /// Where the cap is that of a limit of the mesh.
+    limit: Option<Limit<ByteSize>>,
     used: AtomicUsize,
 }
 
 impl QueryPool {
-    pub(crate) fn new(global: Arc<dyn MemoryPool>, cap: usize) -> Self {
+    /// `own` bytes, or less where a limit of the mesh says so.
+    pub(crate) fn new(
+        global: Arc<dyn MemoryPool>,
+        own: usize,
+        limit: Option<&Limit<ByteSize>>,
+    ) -> Self {
+        let bytes = |limit: &Limit<ByteSize>| {
+            usize::try_from(limit.most.bytes()).unwrap_or(usize::MAX)
+        };
+        let limit = limit.filter(|limit| bytes(limit) < own);
         Self {
             global,
-            cap,
+            cap: limit.map_or(own, bytes),
+            limit: limit.cloned(),
             used: AtomicUsize::new(0),
+        }
+    }
+
+    /// Operators that can spill do so on this kind of error alone.
+    fn refusal(&self) -> DataFusionError {
+        match &self.limit {
+            Some(limit) => DataFusionError::ResourcesExhausted(over_memory(limit)),
+            None => resources_datafusion_err!("the query needs more than its share of memory"),
         }
     }
 }
@@ -66,9 +90,7 @@ impl MemoryPool for QueryPool {
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(additional).filter(|sum| *sum <= self.cap)
             })
-            .map_err(|_| {
-                resources_datafusion_err!("the query needs more than its share of memory")
-            })?;
+            .map_err(|_| self.refusal())?;
         self.global
             .try_grow(reservation, additional)
             .inspect_err(|_| {
@@ -116,7 +138,7 @@ mod tests {
     #[test]
     fn a_query_stops_at_its_share_and_gives_back() {
         let global: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100));
-        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&global), 60));
+        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&global), 60, None));
         let reservation = MemoryConsumer::new("test").register(&pool);
         reservation.try_grow(50).unwrap();
         assert!(reservation.try_grow(20).is_err());
@@ -126,9 +148,28 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_of_the_mesh_takes_and_never_gives() {
+        let limit = |size: &str| Limit {
+            name: "interns".into(),
+            most: ByteSize::parse(size).unwrap(),
+        };
+        let global: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 20));
+        let refused = |size: &str| {
+            let pool = QueryPool::new(Arc::clone(&global), 2048, Some(&limit(size)));
+            let pool: Arc<dyn MemoryPool> = Arc::new(pool);
+            let reservation = MemoryConsumer::new("test").register(&pool);
+            reservation.try_grow(1024).unwrap();
+            reservation.try_grow(1025).unwrap_err().to_string()
+        };
+        assert!(refused("1KiB").contains("limit `interns` (memory 1KiB)"));
+        assert!(!refused("2KiB").contains("interns"));
+        assert!(!refused("1GiB").contains("interns"));
+    }
+
+    #[test]
     fn what_the_global_pool_refuses_is_not_counted() {
         let global: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(10));
-        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(global, 60));
+        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(global, 60, None));
         let reservation = MemoryConsumer::new("test").register(&pool);
         assert!(reservation.try_grow(20).is_err());
         assert_eq!(pool.reserved(), 0);

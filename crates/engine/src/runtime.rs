@@ -77,7 +77,7 @@ impl QueryRuntime {
                     result = timeout(limit, job) => result,
                     () = sender.closed() => return None,
                 }
-                .map_or(Some(Err(Error::DeadlineExceeded(limit))), |result| {
+                .map_or(Some(Err(Error::DeadlineExceeded(limit.into()))), |result| {
                     Some(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))))
                 })
             });
@@ -97,7 +97,7 @@ impl QueryRuntime {
             Ok(Err(_)) => Err(Error::internal(
                 &"the planning thread ended without a result",
             )),
-            Err(_) => Err(Error::DeadlineExceeded(limit)),
+            Err(_) => Err(Error::DeadlineExceeded(limit.into())),
         }
     }
 

@@ -30,13 +30,14 @@ use datafusion::{
 };
 use uuid::Uuid;
 use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, VisibleTable};
-use weft_policy::{Owner, Principal, Viewer};
+use weft_policy::{Allowance, Owner, Principal, Viewer};
 
 use self::{catalogs::SessionCatalogs, time_zone::time_zone};
 use crate::{
     config::SessionOptions,
     engine::{Caller, Shared},
-    error::{Error, Result, classify},
+    error::{Error, Result, Timeout, classify},
+    execute::Returned,
     footprint::NamedTable,
     functions::{Caps, Registry, SessionConstants},
     plan::PlannedQuery,
@@ -60,7 +61,11 @@ pub struct GovernedSession {
     /// unqualified table is found nowhere.
     schema: String,
     time_zone: String,
-    statement_timeout: Duration,
+    statement_timeout: Timeout,
+    /// The limits of the mesh that bind the principal.
+    allowance: Arc<Allowance>,
+    /// By its statement, in all its runs.
+    returned: Arc<Returned>,
     /// Of its statement, once that could be parsed.
     named: Arc<OnceLock<Vec<NamedTable>>>,
 }
@@ -97,7 +102,9 @@ impl GovernedSession {
         {
             return Err(Error::not_found("schema", name));
         }
+        let allowance = snapshot.policy().allowance(&viewer.principal);
         let longest = shared.config.statement_timeout;
+        let asked = statement_timeout.map_or(longest, |asked| asked.min(longest));
         Ok(Self {
             snapshot,
             viewer,
@@ -105,7 +112,9 @@ impl GovernedSession {
             catalog: governed,
             schema: schema.unwrap_or_default(),
             time_zone: time_zone(timezone.as_deref())?,
-            statement_timeout: statement_timeout.map_or(longest, |asked| asked.min(longest)),
+            statement_timeout: statement_time(asked, &allowance),
+            allowance: Arc::new(allowance),
+            returned: Arc::default(),
             named: Arc::default(),
             shared,
         })
@@ -186,8 +195,16 @@ impl GovernedSession {
         &self.viewer
     }
 
-    pub(crate) fn statement_timeout(&self) -> Duration {
-        self.statement_timeout
+    pub(crate) fn statement_timeout(&self) -> &Timeout {
+        &self.statement_timeout
+    }
+
+    pub(crate) fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    pub(crate) fn returned(&self) -> &Returned {
+        &self.returned
     }
 
     pub(crate) fn default_schema(&self) -> &str {
@@ -201,7 +218,7 @@ impl GovernedSession {
         let registry = Registry::new(caps, &self.constants(), config.options());
         let mut state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(self.shared.query_environment())
+            .with_runtime_env(self.shared.query_environment(self.allowance.memory.as_ref()))
             .with_catalog_list(Arc::new(SessionCatalogs::new(
                 self.snapshot.mesh_name(),
                 Arc::clone(&self.catalog) as Arc<dyn CatalogProvider>,
@@ -252,6 +269,13 @@ impl GovernedSession {
         options.execution.collect_statistics = true;
         options.execution.spill_compression = SpillCompression::Lz4Frame;
         options.execution.enforce_batch_size_in_joins = true;
+        if let Some(memory) = &self.allowance.memory {
+            // Each partition of a sort sets so much aside before it begins.
+            let share = usize::try_from(memory.most.bytes()).unwrap_or(usize::MAX);
+            let share = share / (4 * engine.target_partitions.max(1));
+            let aside = &mut options.execution.sort_spill_reservation_bytes;
+            *aside = share.min(*aside);
+        }
         options.execution.parquet.metadata_size_hint = Some(512 << 10);
         options.optimizer.enable_dynamic_filter_pushdown = true;
         options.sql_parser.dialect = Dialect::Generic;
@@ -269,6 +293,17 @@ impl GovernedSession {
             user: text(self.viewer.principal.name()),
             purpose: ScalarValue::Utf8(self.viewer.purpose.as_ref().map(ToString::to_string)),
         }
+    }
+}
+
+/// The time that a session asks for, or less where a limit of the mesh says so.
+fn statement_time(asked: Duration, allowance: &Allowance) -> Timeout {
+    match &allowance.time {
+        Some(limit) if limit.most < asked => Timeout {
+            after: limit.most,
+            limit: Some(Arc::clone(&limit.name)),
+        },
+        Some(_) | None => asked.into(),
     }
 }
 

@@ -144,7 +144,7 @@ mod tests {
             (Error::Unavailable(text()), Code::Unavailable),
             (Error::Cancelled, Code::Cancelled),
             (
-                Error::DeadlineExceeded(Duration::from_secs(1)),
+                Error::DeadlineExceeded(Duration::from_secs(1).into()),
                 Code::DeadlineExceeded,
             ),
             (Error::Unimplemented(text()), Code::Unimplemented),

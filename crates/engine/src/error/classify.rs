@@ -14,7 +14,7 @@ use datafusion::{
 };
 use weft_catalog::{SourceError, SourceErrorKind};
 
-use super::{Error, shortened};
+use super::{Error, limited::memory_limit, shortened};
 use crate::runtime::panicked;
 
 /// How many columns an error lists.
@@ -221,6 +221,9 @@ fn unimplemented(text: &str) -> Error {
 
 /// The engine's text lists the operators of every query.
 fn exhausted(text: &str) -> Error {
+    if let Some(limit) = memory_limit(text) {
+        return Error::ResourceExhausted(shortened(limit.to_owned()));
+    }
     tracing::warn!(text, "no memory left");
     Error::ResourceExhausted(
         "the query needs more memory than it may have; select less, or try again later".to_owned(),
@@ -302,8 +305,11 @@ mod tests {
     use std::sync::Arc;
 
     use datafusion::common::{Diagnostic, Span};
+    use weft_mesh::ByteSize;
+    use weft_policy::Limit;
 
     use super::*;
+    use crate::error::over_memory;
 
     fn wrapped(error: DataFusionError) -> DataFusionError {
         let arrow = ArrowError::ExternalError(Box::new(error.context("somewhere")));
@@ -333,6 +339,26 @@ mod tests {
             matches!(&error, Error::ResourceExhausted(text) if !text.contains("HashJoin")),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_memory_limit_is_named_whatever_is_around_it() {
+        let limit = Limit {
+            name: "interns".into(),
+            most: ByteSize::parse("64MiB").unwrap(),
+        };
+        let text = over_memory(&limit);
+        let around = format!("failed to spill: Resources exhausted: {text}");
+        for text in [text, around] {
+            let error = classify(wrapped(DataFusionError::ResourcesExhausted(text)));
+            assert_eq!(
+                error,
+                Error::ResourceExhausted(
+                    "limit `interns` (memory 64MiB): the query needs more; select less, or join and group less at a time"
+                        .to_owned()
+                )
+            );
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Caps {
         let (started, timeout) = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         if started.elapsed() > timeout {
             return Err(DataFusionError::External(Box::new(
-                Error::DeadlineExceeded(timeout),
+                Error::DeadlineExceeded(timeout.into()),
             )));
         }
         Ok(())

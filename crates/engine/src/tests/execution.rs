@@ -40,7 +40,9 @@ async fn a_timeout_ends_an_endless_query() {
         };
         assert_eq!(
             end,
-            Some(Err(Error::DeadlineExceeded(Duration::from_millis(500)))),
+            Some(Err(Error::DeadlineExceeded(
+                Duration::from_millis(500).into()
+            ))),
             "{sql}"
         );
         assert!(
