@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use weft_mesh::ByteSize;
 
 use crate::error::{Error, Result};
 
@@ -77,6 +78,11 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         Some(duration) if !duration.is_zero() => Ok(duration),
         _ => Err(format!("`{text}` is out of range")),
     }
+}
+
+/// `512KiB`, `64MiB`, `1GiB`. A bare number is refused, as of durations.
+pub(crate) fn parse_size(text: &str) -> Result<ByteSize, String> {
+    ByteSize::parse(text).map_err(|error| error.to_string())
 }
 
 /// The certificate and key of a server, read before it starts.

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use weft_audit::Trail;
 use weft_catalog::{Background, CatalogConfig, LiveMesh};
 use weft_engine::{Engine, EngineConfig, audit_tables};
-use weft_mesh::{Secret, SecretRef};
+use weft_mesh::{ByteSize, Secret, SecretRef};
 use weft_server::{Server, ServerConfig, TlsConfig};
 
 use crate::config::{self, TlsFiles};
@@ -29,6 +29,38 @@ pub(crate) struct Options {
     /// What handles are sealed with; the secret of the mesh where there are none.
     pub(crate) handle_secrets: Vec<SecretRef>,
     pub(crate) transport: Transport,
+    pub(crate) capacity: Capacity,
+}
+
+/// What statements may take, as [`EngineConfig`] has it, and its default where nothing is said.
+#[derive(Debug, Default)]
+pub(crate) struct Capacity {
+    pub(crate) statements: Option<usize>,
+    pub(crate) waiting_statements: Option<usize>,
+    pub(crate) queue_timeout: Option<Duration>,
+    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) memory: Option<ByteSize>,
+    pub(crate) query_memory: Option<ByteSize>,
+}
+
+impl Capacity {
+    fn of(self, engine: EngineConfig) -> EngineConfig {
+        /// A moment beyond is one that no clock can tell.
+        const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+        let bytes = |size: ByteSize| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+        let memory_limit = self.memory.map_or(engine.memory_limit, bytes);
+        EngineConfig {
+            statements: self.statements.unwrap_or(engine.statements),
+            waiting_statements: self.waiting_statements.unwrap_or(engine.waiting_statements),
+            queue_timeout: self.queue_timeout.unwrap_or(engine.queue_timeout),
+            statement_timeout: self
+                .statement_timeout
+                .map_or(engine.statement_timeout, |asked| asked.min(LONGEST)),
+            memory_limit,
+            query_memory_limit: self.query_memory.map_or(memory_limit / 2, bytes),
+            ..engine
+        }
+    }
 }
 
 /// As [`ServerConfig`] has them.
@@ -92,7 +124,7 @@ impl Running {
         let engine = EngineConfig {
             kill_on_revoke: options.kill_on_revoke,
             system_tables: audit.as_ref().map(audit_tables).unwrap_or_default(),
-            ..EngineConfig::default()
+            ..options.capacity.of(EngineConfig::default())
         };
         let engine = Engine::new(Arc::clone(&live), engine)
             .map_err(|cause| Error::Failed(cause.to_string()))?;
@@ -254,5 +286,44 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_is_as_ever() {
+        let (none, ever) = (Capacity::default(), EngineConfig::default());
+        let config = none.of(EngineConfig::default());
+        assert_eq!(config.statements, ever.statements);
+        assert_eq!(config.waiting_statements, ever.waiting_statements);
+        assert_eq!(config.queue_timeout, ever.queue_timeout);
+        assert_eq!(config.statement_timeout, ever.statement_timeout);
+        assert_eq!(config.memory_limit, ever.memory_limit);
+        assert_eq!(config.query_memory_limit, ever.query_memory_limit);
+    }
+
+    #[test]
+    fn one_query_has_half_of_the_memory_that_is_said() {
+        let size = |text| Some(ByteSize::parse(text).unwrap());
+        let capacity = |query_memory| Capacity {
+            statements: Some(3),
+            memory: size("1GiB"),
+            query_memory,
+            ..Capacity::default()
+        };
+        let half = capacity(None).of(EngineConfig::default());
+        assert_eq!(half.statements, 3);
+        assert_eq!(
+            (half.memory_limit, half.query_memory_limit),
+            (1 << 30, 512 << 20)
+        );
+        let own = capacity(size("64MiB")).of(EngineConfig::default());
+        assert_eq!(
+            (own.memory_limit, own.query_memory_limit),
+            (1 << 30, 64 << 20)
+        );
     }
 }

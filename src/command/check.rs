@@ -129,6 +129,7 @@ fn describe(report: &LoadReport, warnings: usize) -> String {
     let tables = domains.iter().map(|domain| domain.tables.len()).sum();
     let grants = domains.iter().map(|domain| domain.grants.len()).sum();
     let guardrails = report.mesh.as_ref().map_or(0, |mesh| mesh.guardrails.len());
+    let limits = report.mesh.as_ref().map_or(0, |mesh| mesh.limits.len());
     let name = report
         .mesh
         .as_ref()
@@ -145,6 +146,9 @@ fn describe(report: &LoadReport, warnings: usize) -> String {
     ];
     if guardrails > 0 {
         counts.push(plural(guardrails, "guardrail"));
+    }
+    if limits > 0 {
+        counts.push(plural(limits, "limit"));
     }
     format!("{name}: {}: {outcome}", counts.join(", "))
 }

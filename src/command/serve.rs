@@ -6,17 +6,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use weft_mesh::SecretRef;
+use weft_mesh::{ByteSize, SecretRef};
 
 use crate::config::{self, LogFormat, Logging, TlsFiles};
 use crate::error::{Error, Result};
 use crate::output;
-use crate::running::{self, Running, Transport};
+use crate::running::{self, Capacity, Running, Transport};
 
 const EXAMPLES: &str = "\
 Examples:
   weft serve --mesh mesh.yaml
   weft serve --mesh mesh.yaml --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem
+  weft serve --mesh mesh.yaml --memory-limit 48GiB --statements 32 --statement-timeout 5m
 
 It prints `weft is ready on grpc://127.0.0.1:50051` on standard output as soon as it answers.
 Files of the mesh that change are loaded again by themselves; SIGHUP does it now. A domain with a
@@ -25,7 +26,10 @@ fault keeps its last good version. SIGTERM or Ctrl-C ends it: running queries fi
 What the manifests say is decided anew with every call. A query that runs already goes on to its
 end with the access it began with; with --kill-on-revoke it ends at once, with PERMISSION_DENIED,
 when a reload or the end of a grant (`until`) changes what it reads: a grant or its rows and masks,
-a guardrail, the groups or the password of who asks, or whom a service may act for.";
+a guardrail, the groups or the password of who asks, or whom a service may act for.
+
+--statements to --query-memory-limit are for everybody. `limits` in mesh.yaml take more away from
+some: statements at a time, memory, time, rows and bytes of the members of a group.";
 
 /// Serve a mesh over Arrow Flight SQL
 #[derive(Debug, Args)]
@@ -72,6 +76,27 @@ pub(crate) struct ServeArgs {
     /// How long a result waits for a client that takes nothing of it, before its query is ended
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = config::parse_duration)]
     reader_timeout: Duration,
+    /// How many statements run at a time, half of them of one user or service at most; others wait
+    /// [default: 2 for each core]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    statements: Option<usize>,
+    /// How many statements may wait for a turn; beyond, they are refused and may be sent again
+    /// [default: 100]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::builder::RangedU64ValueParser::<usize>::new())]
+    waiting_statements: Option<usize>,
+    /// How long a statement waits for a turn before it is refused [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
+    queue_timeout: Option<Duration>,
+    /// How long a statement may take, waiting included, unless its session says less [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
+    statement_timeout: Option<Duration>,
+    /// What joins, sorts and groups of all statements may hold together; leave about a third of the
+    /// machine for the rest [default: 65 % of the memory of the machine or its cgroup]
+    #[arg(long, value_name = "SIZE", value_parser = config::parse_size)]
+    memory_limit: Option<ByteSize>,
+    /// What those of one statement may hold [default: half of --memory-limit]
+    #[arg(long, value_name = "SIZE", value_parser = config::parse_size)]
+    query_memory_limit: Option<ByteSize>,
     /// Answer `grpc.reflection`, for tools such as `grpcurl`
     #[arg(long)]
     reflection: bool,
@@ -112,6 +137,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
             args.listen
         )));
     }
+    if let (Some(all), Some(one)) = (args.memory_limit, args.query_memory_limit)
+        && one > all
+    {
+        return Err(Error::Usage(format!(
+            "`--query-memory-limit` is {one}, more than the {all} of `--memory-limit` that all statements have together"
+        )));
+    }
     let running = Running::start(running::Options {
         mesh: args.mesh,
         listen: args.listen,
@@ -124,6 +156,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
             connection_age: args.connection_age,
             reader_timeout: args.reader_timeout,
             reflection: args.reflection,
+        },
+        capacity: Capacity {
+            statements: args.statements,
+            waiting_statements: args.waiting_statements,
+            queue_timeout: args.queue_timeout,
+            statement_timeout: args.statement_timeout,
+            memory: args.memory_limit,
+            query_memory: args.query_memory_limit,
         },
     })
     .await?;

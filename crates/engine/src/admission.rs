@@ -249,8 +249,8 @@ impl Drop for Turn {
 mod tests {
     use std::future::Future;
 
-    use futures::{FutureExt, future::BoxFuture};
     use super::*;
+    use futures::{FutureExt, future::BoxFuture};
 
     fn owner(name: &str) -> Owner {
         Owner {
@@ -337,7 +337,11 @@ mod tests {
         let _running = admission.enter(&ana, None).await.unwrap();
         let mut waiting = entering(&admission, &ana);
         assert!(has(&mut waiting).is_none());
-        assert!(error(admission.enter(&ana, None)).await.contains("and 1 wait"));
+        assert!(
+            error(admission.enter(&ana, None))
+                .await
+                .contains("and 1 wait")
+        );
         assert!(error(waiting).await.contains("waited"));
         assert_eq!(admission.counts(), (1, 0));
     }
@@ -394,11 +398,9 @@ mod tests {
         let running = admission.enter(&ana, Some(&one)).await.unwrap();
         let mut waiting = admission.enter(&ana, Some(&one)).boxed();
         assert!(has(&mut waiting).is_none());
-        assert!(
-            error(admission.enter(&ana, Some(&one)))
-                .await
-                .starts_with("limit `interns` (concurrency 1): so many of your statements run, and 1 wait;")
-        );
+        assert!(error(admission.enter(&ana, Some(&one))).await.starts_with(
+            "limit `interns` (concurrency 1): so many of your statements run, and 1 wait;"
+        ));
         let others = admission.enter(&bo, None).await.unwrap();
         drop(others);
         assert!(has(&mut waiting).is_none());

@@ -35,9 +35,8 @@ impl QueryPool {
         own: usize,
         limit: Option<&Limit<ByteSize>>,
     ) -> Self {
-        let bytes = |limit: &Limit<ByteSize>| {
-            usize::try_from(limit.most.bytes()).unwrap_or(usize::MAX)
-        };
+        let bytes =
+            |limit: &Limit<ByteSize>| usize::try_from(limit.most.bytes()).unwrap_or(usize::MAX);
         let limit = limit.filter(|limit| bytes(limit) < own);
         Self {
             global,

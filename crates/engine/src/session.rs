@@ -218,7 +218,10 @@ impl GovernedSession {
         let registry = Registry::new(caps, &self.constants(), config.options());
         let mut state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(self.shared.query_environment(self.allowance.memory.as_ref()))
+            .with_runtime_env(
+                self.shared
+                    .query_environment(self.allowance.memory.as_ref()),
+            )
             .with_catalog_list(Arc::new(SessionCatalogs::new(
                 self.snapshot.mesh_name(),
                 Arc::clone(&self.catalog) as Arc<dyn CatalogProvider>,

@@ -15,9 +15,9 @@ pub use self::discovery::Discovery;
 
 use self::compose::{Active, Rows};
 use crate::{
-    Access, Allowance, Authenticator, ColumnFinding, Denial, DenialReason, DomainPolicy, Explanation,
-    ForbiddenCombination, GrantFinding, GrantReason, Guardrails, Principal, RowPredicate,
-    TableAccess, Viewer,
+    Access, Allowance, Authenticator, ColumnFinding, Denial, DenialReason, DomainPolicy,
+    Explanation, ForbiddenCombination, GrantFinding, GrantReason, Guardrails, Principal,
+    RowPredicate, TableAccess, Viewer,
     domain_policy::{TableGrant, TablePolicy},
     guardrails::{Limits, Read},
 };

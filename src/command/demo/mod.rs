@@ -15,7 +15,7 @@ use crate::demo_mesh;
 use crate::error::{Error, Result};
 use crate::format::{self, Encoder as _, TableEncoder};
 use crate::output;
-use crate::running::{Options, Running, Transport};
+use crate::running::{Capacity, Options, Running, Transport};
 
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
@@ -100,6 +100,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
         kill_on_revoke: false,
         handle_secrets: Vec::new(),
         transport: Transport::default(),
+        capacity: Capacity::default(),
     })
     .await?;
     let snapshot = running.live().snapshot();

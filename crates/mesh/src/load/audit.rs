@@ -103,11 +103,9 @@ fn read_rotate(source: &Source, node: &Node) -> Option<(Duration, u64)> {
     let every = fields.get("every").map_or(Some(ROTATE_EVERY), |node| {
         read_duration(source, node, "every")
     });
-    let size = fields
-        .get("size")
-        .map_or(Some(ROTATE_SIZE), |node| {
-            read_size(source, node, "size").map(ByteSize::bytes)
-        });
+    let size = fields.get("size").map_or(Some(ROTATE_SIZE), |node| {
+        read_size(source, node, "size").map(ByteSize::bytes)
+    });
     fields.finish();
     every.zip(size)
 }

@@ -24,9 +24,8 @@ pub(crate) fn read_limits(source: &Source, node: &Node) -> Vec<LimitManifest> {
                 name.value
             );
             source.report(
-                Fault::error(name.span.clone(), "duplicate-limit", message).with_help(
-                    "rename one of the two: whoever reaches a limit reads its name",
-                ),
+                Fault::error(name.span.clone(), "duplicate-limit", message)
+                    .with_help("rename one of the two: whoever reaches a limit reads its name"),
             );
             continue;
         }

@@ -10,9 +10,7 @@ pub(crate) fn read_duration(source: &Source, node: &Node, what: &str) -> Option<
 }
 
 pub(crate) fn read_size(source: &Source, node: &Node, what: &str) -> Option<ByteSize> {
-    read(source, node, what, &SIZE, |text| {
-        ByteSize::parse(text).ok()
-    })
+    read(source, node, what, &SIZE, |text| ByteSize::parse(text).ok())
 }
 
 /// A whole number above zero.

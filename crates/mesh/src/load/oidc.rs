@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::measures::read_duration;
 use super::grants::refuse_empty;
+use super::measures::read_duration;
 use crate::fault::Fault;
 use crate::grant::is_principal_name;
 use crate::oidc::{ClaimPath, OidcIssuer, SignatureAlgorithm};

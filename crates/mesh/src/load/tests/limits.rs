@@ -84,8 +84,7 @@ fn faults_have_a_place_and_help() {
              17 |     row: 5\n   |     ^\n  = help: did you mean `rows`?",
         ),
     ] {
-        let yaml =
-            format!("limits:\n  - name: interns\n    for: [group:interns]\n    {line}\n");
+        let yaml = format!("limits:\n  - name: interns\n    for: [group:interns]\n    {line}\n");
         let fixture = limits(&yaml);
         assert_eq!(fixture.fault(), fault, "{yaml}");
         assert!(fixture.load().mesh.is_none(), "{yaml}");
@@ -97,14 +96,14 @@ fn rules() {
     for (yaml, rule) in [
         ("limits: {name: a}\n", "wrong-type"),
         ("limits: [a]\n", "wrong-type"),
-        (
-            "limits:\n  - {for: [everyone], rows: 1}\n",
-            "missing-key",
-        ),
+        ("limits:\n  - {for: [everyone], rows: 1}\n", "missing-key"),
         ("limits:\n  - {name: a, rows: 1}\n", "missing-key"),
         ("limits:\n  - {name: a, for: [everyone]}\n", "missing-key"),
         ("limits:\n  - {name: a, for: [], rows: 1}\n", "empty"),
-        ("limits:\n  - {name: a, for: [interns], rows: 1}\n", "grantee"),
+        (
+            "limits:\n  - {name: a, for: [interns], rows: 1}\n",
+            "grantee",
+        ),
         (
             "limits:\n  - {name: a, for: [everyone], rows: [1]}\n",
             "wrong-type",
