@@ -334,6 +334,56 @@ fn serve_refuses_what_it_should_not_do() {
 }
 
 #[test]
+fn serve_takes_what_statements_may_take() {
+    let serve = |flags: &[&str]| {
+        let (begin, listen) = (["serve", "--mesh", DEMO], ["--listen", "127.0.0.1:0"]);
+        run(&[&begin[..], &listen[..], flags].concat())
+    };
+    let cases: [(&[&str], &str); 6] = [
+        (&["--statements", "0"], "--statements"),
+        (&["--queue-timeout", "30"], "needs a unit"),
+        (&["--statement-timeout", "0s"], "out of range"),
+        (
+            &["--memory-limit", "64"],
+            "`64` is not a size such as `512KiB`, `64MiB` or `1GiB`",
+        ),
+        (&["--query-memory-limit", "0MiB"], "is not a size"),
+        (
+            &["--memory-limit", "1GiB", "--query-memory-limit", "2GiB"],
+            "`--query-memory-limit` is 2GiB, more than the 1GiB of `--memory-limit`",
+        ),
+    ];
+    for (flags, text) in cases {
+        let outcome = serve(flags);
+        assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{flags:?}");
+        assert!(outcome.err.contains(text), "{flags:?}: {}", outcome.err);
+    }
+
+    let flags = [
+        "--statements",
+        "2",
+        "--waiting-statements",
+        "0",
+        "--queue-timeout",
+        "1s",
+        "--statement-timeout",
+        "1s",
+        "--memory-limit",
+        "256MiB",
+        "--query-memory-limit",
+        "32MiB",
+    ];
+    let server = Server(WeftProcess::start_with(Path::new(DEMO), &flags, &[]));
+    let long = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    let outcome = server.query("ana", &[long]);
+    assert_eq!(outcome.code, 6, "{}", outcome.err);
+    assert!(outcome.err.contains("stopped after 1 s"), "{}", outcome.err);
+    let large = "SELECT array_length(array_agg(value)) FROM generate_series(1, 10000000)";
+    let outcome = server.query("ana", &[large]);
+    assert_eq!(outcome.code, 6, "{}", outcome.err);
+}
+
+#[test]
 fn query_writes_what_is_asked_for() {
     let server = Server::start(Path::new(DEMO));
     let sql = "SELECT person_id, name, manager FROM hr.people WHERE login IN ('carla', 'dora') ORDER BY 1";

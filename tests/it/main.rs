@@ -22,6 +22,7 @@ mod for_whom;
 mod governance;
 mod hostile;
 mod identity;
+mod limits;
 mod object_storage;
 mod proof;
 mod protocol;

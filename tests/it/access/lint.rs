@@ -281,6 +281,33 @@ fn grantees_that_exist() {
 }
 
 #[test]
+fn limits_are_for_somebody() {
+    for (whom, is_known) in [
+        ("everyone", true),
+        ("group:analysts", true),
+        ("user:ana", true),
+        ("group:analyst", false),
+        ("service:ana", false),
+    ] {
+        let mesh = mesh().with_head(&format!(
+            "limits:\n  - {{name: few, for: [\"{whom}\"], rows: 1}}"
+        ));
+        if is_known {
+            let strict = check(&mesh.mesh_file(), &["--strict"]);
+            assert_eq!(
+                (strict.code, strict.out.as_str()),
+                (0, "acme: 1 domain, 1 table, 1 grant, 1 limit: no faults\n")
+            );
+        } else {
+            finds(
+                &mesh,
+                &format!("mesh.yaml:6:23: warning[limit-for-nobody]: limit `few` is for `{whom}`"),
+            );
+        }
+    }
+}
+
+#[test]
 fn grants_that_add_something() {
     let second = |rest: &str| granted(&format!("- {{name: second, on: orders, {rest}}}\n"));
     for needless in [

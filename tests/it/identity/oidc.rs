@@ -560,3 +560,30 @@ async fn a_call_has_one_credential() {
         assert_eq!(status.code(), Code::Unauthenticated);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_for_groups_of_tokens_and_for_whom_a_service_acts() {
+    let provider = Provider::start().await;
+    let files = mesh(&item(&provider, ""));
+    files.change(
+        "mesh.yaml",
+        "identity:\n",
+        "limits:\n  - {name: few, for: [group:analysts], rows: 1}\nidentity:\n",
+    );
+    let server = TestServer::start(&files).await;
+    let named = "limit `few` (rows 1): ";
+    let di = server.service(&provider.token("di")).await;
+    let refused = di.fails(ORDERS).await;
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(refused.message().starts_with(named), "{refused}");
+    let outside = with(provider.claims("di"), "groups", json!(["others"]));
+    let outside = server.service(&provider.sign(&outside)).await;
+    let two = "SELECT 1 AS n UNION ALL SELECT 2";
+    assert_eq!(outside.rows(two).await.len(), 2);
+
+    let bi = server.service("token-of-bi").await;
+    assert_eq!(bi.rows(two).await.len(), 2);
+    let for_ana = bi.with_header("x-weft-on-behalf-of", "user:ana");
+    let refused = for_ana.fails(two).await;
+    assert!(refused.message().starts_with(named), "{refused}");
+}
