@@ -77,9 +77,10 @@ impl QueryRuntime {
                     result = timeout(limit, job) => result,
                     () = sender.closed() => return None,
                 }
-                .map_or(Some(Err(Error::DeadlineExceeded(limit.into()))), |result| {
-                    Some(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))))
-                })
+                .map_or_else(
+                    |_| Some(Err(Error::DeadlineExceeded(limit.into()))),
+                    |result| Some(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))),
+                )
             });
             drop(turn);
             if let Some(result) = result {
