@@ -34,6 +34,8 @@ pub use governed::{
     Freshness, GovernedCatalog, GovernedScanExec, GovernedTable, KnownColumn, KnownTable, Reading,
     SealRefused, Shown, UserPushdown, VisibleColumn, VisibleTable, known_tables,
 };
-pub use live::{Background, CatalogConfig, LiveMesh, ReloadReport};
+pub use live::{
+    Background, CatalogConfig, FooterCounts, LiveMesh, MeshCounts, ReloadCounts, ReloadReport,
+};
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
-pub use store::StorageRequests;
+pub use store::{DomainReads, StorageRequests};

@@ -32,8 +32,9 @@ use weft_policy::Owner;
 
 use self::{declared::Declared, interrupt::Interrupt, revocation::Claim, running::Registered};
 use crate::{
-    admission::Admission,
+    admission::{Admission, Turn},
     error::{Error, Result, classify},
+    metrics::Metrics,
     plan::PhysicalQuery,
     runtime::panicked,
     session::GovernedSession,
@@ -101,6 +102,7 @@ impl RunningQuery {
             interrupt: interrupt.clone(),
             declared: Declared::new(&schema),
             admission: shared.admission.clone(),
+            metrics: shared.metrics.clone(),
             sender,
             // The runtime lives as long as its work.
             _session: session.clone(),
@@ -252,6 +254,7 @@ struct Work {
     interrupt: Interrupt,
     declared: Declared,
     admission: Admission,
+    metrics: Metrics,
     sender: mpsc::Sender<Result<RecordBatch>>,
     _session: GovernedSession,
 }
@@ -282,11 +285,18 @@ impl Work {
         }
     }
 
+    async fn turn(&self) -> Result<Turn> {
+        let since = Instant::now();
+        let turn = self.admission.enter(&self.owner).await;
+        self.metrics.queued(since.into_std());
+        turn
+    }
+
     async fn pull(&self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
         let PhysicalQuery { plan, context, .. } = physical;
         let mut turn = match is_constant(plan.as_ref()) {
             true => None,
-            false => Some(self.admission.enter(&self.owner).await?),
+            false => Some(self.turn().await?),
         };
         let mut stream = execute_stream(plan, context).map_err(classify)?;
         while let Some(batch) = stream.next().await {

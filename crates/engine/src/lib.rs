@@ -28,6 +28,7 @@ mod error;
 
 mod engine;
 mod memory;
+mod metrics;
 mod runtime;
 mod session;
 
@@ -52,6 +53,7 @@ pub use error::{Error, Result};
 pub use execute::{CancelHandle, RunningQuery};
 pub use footprint::{NamedTable, TableRead};
 pub use functions::{FunctionNames, functions};
+pub use metrics::SECONDS;
 pub use named::named_tables;
 pub use offline::{OfflineTable, Read, reads, reads_as};
 pub use plan::{ColumnLineage, Lineage, Part, PlannedQuery, SourceColumn};

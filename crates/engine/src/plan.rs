@@ -66,7 +66,7 @@ impl PlannedQuery {
     ) -> Result<Self> {
         let shared = Arc::clone(session.shared());
         let job = move || plan_statement(session, sql, query_id);
-        shared.runtime.plan(shared.config.plan_timeout, job).await
+        shared.plan(job).await
     }
 
     /// What the query returns, nullability included: the same before and after
@@ -169,7 +169,7 @@ impl PlannedQuery {
                 plan,
             })
         };
-        shared.runtime.plan(shared.config.plan_timeout, job).await
+        shared.plan(job).await
     }
 
     /// Starts the query. The statement timeout runs from here.

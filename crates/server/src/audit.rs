@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use weft_policy::{Owner, PolicySnapshot, PrincipalId};
 use crate::authenticate::Credentials;
 use crate::call::Call;
 use crate::connections::Peer;
+use crate::metrics::{Measured, Metrics};
 use crate::status;
 
 /// What a client says of itself is kept up to here.
@@ -27,10 +29,11 @@ const SQL_LIMIT: usize = 1 << 20;
 /// Refused logins that are recorded one by one in a second: anybody can make them.
 const LOGINS_A_SECOND: u64 = 20;
 
-/// The trail, where the mesh has one.
-#[derive(Debug, Default)]
+/// The trail, where the mesh has one, and what is counted of the same.
+#[derive(Debug)]
 pub(crate) struct Audit {
     trail: Option<Arc<Trail>>,
+    metrics: Arc<Metrics>,
     logins: Mutex<Logins>,
 }
 
@@ -38,14 +41,26 @@ pub(crate) struct Audit {
 #[derive(Debug)]
 pub(crate) struct Asked {
     record: Box<AuditRecord>,
+    since: Instant,
+    metrics: Arc<Metrics>,
+    names_statement: bool,
+    is_settled: bool,
     /// Where a call that nobody waits for any more is recorded.
     trail: Option<Arc<Trail>>,
 }
 
+/// A statement that begins: its entry, where there is a trail, and its place among what is counted.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) entry: Option<Entry>,
+    pub(crate) measured: Measured,
+}
+
 impl Audit {
-    pub(crate) fn new(trail: Option<Arc<Trail>>) -> Self {
+    pub(crate) fn new(trail: Option<Arc<Trail>>, metrics: Arc<Metrics>) -> Self {
         Self {
             trail,
+            metrics,
             logins: Mutex::default(),
         }
     }
@@ -62,6 +77,10 @@ impl Audit {
             .map(|client| shortened(client, CLAIM_LIMIT));
         Asked {
             record,
+            since: Instant::now(),
+            metrics: Arc::clone(&self.metrics),
+            names_statement: false,
+            is_settled: false,
             trail: self.trail.clone(),
         }
     }
@@ -81,6 +100,10 @@ impl Audit {
         mut asked: Asked,
         answer: Result<T, Status>,
     ) -> Result<T, Status> {
+        asked.is_settled = true;
+        if answer.is_err() {
+            self.metrics.refused(asked.record.kind);
+        }
         let status = match (answer, asked.trail.take()) {
             (Err(status), Some(trail)) => {
                 if asked.record.kind == Kind::Login {
@@ -105,8 +128,20 @@ impl Audit {
         logins.take(Instant::now())
     }
 
-    /// A statement begins.
-    pub(crate) fn begin(&self, asked: &Asked, planned: &PlannedQuery) -> Option<Entry> {
+    /// A statement begins, and ends with `stop` at the latest.
+    pub(crate) fn begin(
+        &self,
+        asked: &Asked,
+        planned: &PlannedQuery,
+        stop: &CancellationToken,
+    ) -> Begun {
+        Begun {
+            entry: self.entry(asked, planned),
+            measured: Measured::new(Arc::clone(&self.metrics), asked.since, stop.clone()),
+        }
+    }
+
+    fn entry(&self, asked: &Asked, planned: &PlannedQuery) -> Option<Entry> {
         let trail = self.trail.as_ref()?;
         let mut record = AuditRecord::clone(&asked.record);
         record.query_id = Some(planned.query_id());
@@ -190,6 +225,7 @@ impl Asked {
     }
 
     pub(crate) fn statement(&mut self, sql: &str) {
+        self.names_statement = true;
         if self.trail.is_some() {
             self.record.sql = Some(shortened(sql, SQL_LIMIT));
         }
@@ -249,9 +285,11 @@ fn known(name: &str, policy: &PolicySnapshot) -> String {
 /// The client went away before it had an answer.
 impl Drop for Asked {
     fn drop(&mut self) {
-        if let Some(trail) = self.trail.take()
-            && self.record.sql.is_some()
-        {
+        if self.is_settled || !self.names_statement {
+            return;
+        }
+        self.metrics.ended(Outcome::Cancelled);
+        if let Some(trail) = self.trail.take() {
             self.record.outcome = Outcome::Cancelled;
             self.record.error = Some("the client went away".to_owned());
             trail.record_later(AuditRecord::clone(&self.record));

@@ -30,6 +30,7 @@
 mod config;
 mod connections;
 mod error;
+mod metrics;
 mod reflection;
 mod serve;
 mod tls;

@@ -30,6 +30,7 @@ use crate::call::Call;
 use crate::command::FlightCommand;
 use crate::handle::{self, Handles};
 use crate::metadata::ServerInfo;
+use crate::metrics::Metrics;
 use crate::session::{Carried, Sessions};
 use crate::stream::{FlightDataStream, Terms};
 use crate::wire::{WireOptions, schema_message};
@@ -42,6 +43,7 @@ type BoxedStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'sta
 pub(crate) struct FlightSql {
     pub(crate) engine: Arc<Engine>,
     pub(crate) audit: Audit,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) gate: Gate,
     pub(crate) handles: Handles,
     pub(crate) sessions: Sessions,
@@ -73,6 +75,7 @@ impl FlightSql {
             patience: self.reader_timeout,
             room: Arc::clone(&call.room),
             compression: wire.compression,
+            metrics: Arc::clone(&self.metrics),
         }
     }
 

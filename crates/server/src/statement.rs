@@ -130,9 +130,9 @@ impl FlightSql {
             return Err(schema_changed());
         }
         let first = first.with_query_id(query_id);
-        let entry = self.audit.begin(asked, &first);
+        let begun = self.audit.begin(asked, &first, &self.stop);
         stream::spawn(schema, self.terms(call, wire), move |mut sink| async move {
-            sink.record(entry);
+            sink.record(begun);
             let ran = run_all(first, &session, &sql, rows, query_id, &mut sink);
             let ran = Box::pin(ran).await;
             sink.end(ran).await
