@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   weft serve --mesh mesh.yaml
   weft serve --mesh mesh.yaml --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem
+  weft serve --mesh mesh.yaml --metrics 127.0.0.1:9464
 
 It prints `weft is ready on grpc://127.0.0.1:50051` on standard output as soon as it answers.
 Files of the mesh that change are loaded again by themselves; SIGHUP does it now. A domain with a
@@ -72,6 +73,10 @@ pub(crate) struct ServeArgs {
     /// How long a result waits for a client that takes nothing of it, before its query is ended
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = config::parse_duration)]
     reader_timeout: Duration,
+    /// Where to answer `GET /metrics`, for Prometheus: how much runs, waits, is read and sent.
+    /// It asks nobody who they are and names domains: take an address that only operators reach
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
     /// Answer `grpc.reflection`, for tools such as `grpcurl`
     #[arg(long)]
     reflection: bool,
@@ -124,6 +129,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
             connection_age: args.connection_age,
             reader_timeout: args.reader_timeout,
             reflection: args.reflection,
+            metrics: args.metrics,
         },
     })
     .await?;

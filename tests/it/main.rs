@@ -23,6 +23,7 @@ mod governance;
 mod hostile;
 mod identity;
 mod object_storage;
+mod operations;
 mod proof;
 mod protocol;
 mod seal;

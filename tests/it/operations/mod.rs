@@ -1,0 +1,3 @@
+//! What a running server tells its operator.
+
+mod metrics;
