@@ -77,10 +77,14 @@ pub(crate) struct ServeArgs {
     /// It asks nobody who they are and names domains: take an address that only operators reach
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
+    /// Where to send traces, by OTLP over gRPC: what each statement waited for, planned and
+    /// scanned, below the trace that its client names in the header `traceparent`
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
     /// Answer `grpc.reflection`, for tools such as `grpcurl`
     #[arg(long)]
     reflection: bool,
-    /// How log lines look
+    /// How log lines look; those of a statement have its `query_id`
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
 }
@@ -89,6 +93,7 @@ impl ServeArgs {
     pub(crate) fn logging(&self) -> Logging {
         Logging {
             format: self.log_format,
+            collector: self.otlp_endpoint.clone().filter(|url| !url.is_empty()),
             ..Logging::SERVER
         }
     }

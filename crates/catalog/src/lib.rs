@@ -28,6 +28,7 @@ mod mask;
 mod mesh_snapshot;
 mod product;
 mod store;
+mod trace;
 
 pub use error::{Error, Result, SourceError, SourceErrorKind};
 pub use governed::{
@@ -39,3 +40,4 @@ pub use live::{
 };
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
 pub use store::{DomainReads, StorageRequests};
+pub use trace::{StatementSpan, TRACES};

@@ -26,6 +26,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::DropGuard;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 use weft_mesh::TableId;
 use weft_policy::Owner;
@@ -39,6 +40,7 @@ use crate::{
     runtime::panicked,
     session::GovernedSession,
     system::reads_system,
+    trace,
 };
 
 pub(crate) use self::{revocation::end_what_is_revoked, running::RunningQueries};
@@ -105,7 +107,7 @@ impl RunningQuery {
             metrics: shared.metrics.clone(),
             sender,
             // The runtime lives as long as its work.
-            _session: session.clone(),
+            session: session.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn_on(work.run(physical), shared.runtime.handle());
@@ -206,6 +208,8 @@ struct LogLine {
     owner: Owner,
     started: Instant,
     rows: usize,
+    /// For a collector of traces: it ends with the line.
+    span: Span,
     is_written: bool,
 }
 
@@ -216,6 +220,7 @@ impl LogLine {
             owner: work.owner.clone(),
             started: work.started,
             rows: 0,
+            span: trace::execution(work.session.span(), work.query_id),
             is_written: false,
         }
     }
@@ -226,6 +231,10 @@ impl LogLine {
         let Owner { principal, acting } = &self.owner;
         let milliseconds = self.started.elapsed().as_millis();
         let acting = acting.as_ref().map(tracing::field::display);
+        self.span.record("weft.rows", rows as u64);
+        if ended.is_err() {
+            self.span.record("otel.status_code", "ERROR");
+        }
         match ended {
             Ok(()) => {
                 tracing::info!(%query_id, %principal, acting, rows, milliseconds, "query finished")
@@ -256,22 +265,24 @@ struct Work {
     admission: Admission,
     metrics: Metrics,
     sender: mpsc::Sender<Result<RecordBatch>>,
-    _session: GovernedSession,
+    session: GovernedSession,
 }
 
 impl Work {
     async fn run(self, physical: PhysicalQuery) {
         let mut log = LogLine::new(&self);
         let stop = physical.stop.clone();
+        let lines = trace::of_log(self.query_id);
         let ended = {
             let pull = AssertUnwindSafe(self.pull(physical, &mut log.rows)).catch_unwind();
+            let pull = pull.instrument(lines.clone());
             let deadline = self.started + self.timeout;
             tokio::select! {
                 biased;
                 reason = self.interrupt.interrupted() => Err(reason),
                 ended = timeout_at(deadline, pull) => match ended {
                     Ok(Ok(ended)) => ended,
-                    Ok(Err(panic)) => Err(panicked(panic.as_ref())),
+                    Ok(Err(panic)) => Err(lines.in_scope(|| panicked(panic.as_ref()))),
                     Err(_) => Err(Error::DeadlineExceeded(self.timeout)),
                 },
             }
@@ -287,7 +298,8 @@ impl Work {
 
     async fn turn(&self) -> Result<Turn> {
         let since = Instant::now();
-        let turn = self.admission.enter(&self.owner).await;
+        let queue = trace::queue(self.session.span());
+        let turn = self.admission.enter(&self.owner).instrument(queue).await;
         self.metrics.queued(since.into_std());
         turn
     }

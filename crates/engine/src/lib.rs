@@ -40,6 +40,7 @@ mod offline;
 mod plan;
 mod sql;
 mod system;
+mod trace;
 mod verify;
 
 mod execute;
@@ -59,4 +60,6 @@ pub use offline::{OfflineTable, Read, reads, reads_as};
 pub use plan::{ColumnLineage, Lineage, Part, PlannedQuery, SourceColumn};
 pub use session::GovernedSession;
 pub use system::{Look, SystemColumn, SystemTable, audit_tables};
-pub use weft_catalog::{CatalogConfig, Epoch, LiveMesh, MeshSnapshot, VisibleColumn, VisibleTable};
+pub use weft_catalog::{
+    CatalogConfig, Epoch, LiveMesh, MeshSnapshot, TRACES, VisibleColumn, VisibleTable,
+};

@@ -30,6 +30,7 @@ use crate::{
     functions::Caps,
     session::{GovernedSession, described},
     sql::{self, ExplainAccess},
+    trace,
 };
 
 pub use self::lineage::{ColumnLineage, Lineage, Part, SourceColumn};
@@ -65,7 +66,10 @@ impl PlannedQuery {
         query_id: Uuid,
     ) -> Result<Self> {
         let shared = Arc::clone(session.shared());
-        let job = move || plan_statement(session, sql, query_id);
+        let job = move || {
+            let span = session.span().clone();
+            trace::planning(&span, query_id, plan_statement(session, sql, query_id))
+        };
         shared.plan(job).await
     }
 
@@ -125,7 +129,8 @@ impl PlannedQuery {
     pub async fn bind(self, row: &[ScalarValue]) -> Result<Self> {
         let values = self.parameters.values(row)?;
         let shared = Arc::clone(self.session.shared());
-        let job = move || async move {
+        let (span, query_id) = (self.session.span().clone(), self.query_id);
+        let bind = move || async move {
             let Self {
                 session,
                 query_id,
@@ -158,7 +163,7 @@ impl PlannedQuery {
                 },
                 &session,
             );
-            Ok(Self {
+            Ok::<Self, Error>(Self {
                 session,
                 query_id,
                 schema,
@@ -169,6 +174,7 @@ impl PlannedQuery {
                 plan,
             })
         };
+        let job = move || trace::planning(&span, query_id, bind());
         shared.plan(job).await
     }
 

@@ -28,8 +28,9 @@ use datafusion::{
     },
     optimizer::Optimizer,
 };
+use tracing::Span;
 use uuid::Uuid;
-use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, VisibleTable};
+use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, StatementSpan, VisibleTable};
 use weft_policy::{Owner, Principal, Viewer};
 
 use self::{catalogs::SessionCatalogs, time_zone::time_zone};
@@ -63,6 +64,8 @@ pub struct GovernedSession {
     statement_timeout: Duration,
     /// Of its statement, once that could be parsed.
     named: Arc<OnceLock<Vec<NamedTable>>>,
+    /// Of the call, where traces are collected.
+    span: Span,
 }
 
 impl GovernedSession {
@@ -107,8 +110,20 @@ impl GovernedSession {
             time_zone: time_zone(timezone.as_deref())?,
             statement_timeout: statement_timeout.map_or(longest, |asked| asked.min(longest)),
             named: Arc::default(),
+            span: Span::none(),
             shared,
         })
+    }
+
+    /// The same, whose planning and running are below `span` for a collector of traces.
+    #[must_use]
+    pub fn traced(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     /// Plans one statement under a new query id. Nothing is read but what the
@@ -237,7 +252,9 @@ impl GovernedSession {
     }
 
     fn config(&self) -> SessionConfig {
+        let span = Arc::new(StatementSpan(self.span.clone()));
         let mut config = SessionConfig::new()
+            .with_extension(span)
             .with_create_default_catalog_and_schema(false)
             // Our own schema of that name stands in the catalog.
             .with_information_schema(false)

@@ -7,9 +7,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use opentelemetry::trace::SpanContext;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
+use tracing::Span;
 use uuid::Uuid;
 use weft_audit::{AuditRecord, Entry, Kind, Outcome, TableUse, Trail, Unwritable};
 use weft_engine::{GovernedSession, NamedTable, PlannedQuery};
@@ -20,7 +22,7 @@ use crate::authenticate::Credentials;
 use crate::call::Call;
 use crate::connections::Peer;
 use crate::metrics::{Measured, Metrics};
-use crate::status;
+use crate::{status, trace};
 
 /// What a client says of itself is kept up to here.
 const CLAIM_LIMIT: usize = 200;
@@ -45,6 +47,11 @@ pub(crate) struct Asked {
     metrics: Arc<Metrics>,
     names_statement: bool,
     is_settled: bool,
+    /// What the client calls the call, and what it says that it is part of.
+    method: &'static str,
+    parent: Option<SpanContext>,
+    /// For a collector of traces, from when a statement is named by somebody who was let in.
+    span: Span,
     /// Where a call that nobody waits for any more is recorded.
     trail: Option<Arc<Trail>>,
 }
@@ -81,6 +88,9 @@ impl Audit {
             metrics: Arc::clone(&self.metrics),
             names_statement: false,
             is_settled: false,
+            method: "",
+            parent: trace::parent(request.metadata()),
+            span: Span::none(),
             trail: self.trail.clone(),
         }
     }
@@ -103,6 +113,7 @@ impl Audit {
         asked.is_settled = true;
         if answer.is_err() {
             self.metrics.refused(asked.record.kind);
+            trace::ended(&asked.span, Outcome::Refused);
         }
         let status = match (answer, asked.trail.take()) {
             (Err(status), Some(trail)) => {
@@ -137,7 +148,12 @@ impl Audit {
     ) -> Begun {
         Begun {
             entry: self.entry(asked, planned),
-            measured: Measured::new(Arc::clone(&self.metrics), asked.since, stop.clone()),
+            measured: Measured::new(
+                Arc::clone(&self.metrics),
+                asked.since,
+                asked.span.clone(),
+                stop.clone(),
+            ),
         }
     }
 
@@ -175,6 +191,17 @@ impl Audit {
 }
 
 impl Asked {
+    /// A call of `method`, which may carry a statement.
+    pub(crate) fn by(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Where what the call does is to be seen, where traces are collected.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Whose rights count from here on.
     pub(crate) fn entered(&mut self, call: &Call) {
         self.owned_by(call.owner());
@@ -222,10 +249,15 @@ impl Asked {
 
     pub(crate) fn query_id(&mut self, query_id: Uuid) {
         self.record.query_id = Some(query_id);
+        self.span
+            .record("weft.query_id", tracing::field::display(query_id));
     }
 
     pub(crate) fn statement(&mut self, sql: &str) {
-        self.names_statement = true;
+        if !self.names_statement {
+            self.names_statement = true;
+            self.span = trace::of_call(self.method, self.parent.as_ref());
+        }
         if self.trail.is_some() {
             self.record.sql = Some(shortened(sql, SQL_LIMIT));
         }
@@ -289,6 +321,7 @@ impl Drop for Asked {
             return;
         }
         self.metrics.ended(Outcome::Cancelled);
+        trace::ended(&self.span, Outcome::Cancelled);
         if let Some(trail) = self.trail.take() {
             self.record.outcome = Outcome::Cancelled;
             self.record.error = Some("the client went away".to_owned());

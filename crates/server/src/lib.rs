@@ -34,6 +34,7 @@ mod metrics;
 mod reflection;
 mod serve;
 mod tls;
+mod trace;
 
 mod audit;
 mod call;

@@ -38,7 +38,7 @@ impl FlightSql {
     ) -> Result<CreatePreparedStatementResult, Status> {
         asked.statement(&request.query);
         refuse_transaction(request.transaction_id.as_ref())?;
-        let session = self.open(call, call.options.query.clone())?;
+        let session = self.open_for(asked, call, call.options.query.clone())?;
         let planned = plan(&session, &request.query, None)
             .await
             .inspect_err(|_| asked.names(&session))?;
@@ -75,9 +75,10 @@ impl FlightSql {
         sealed: &Bytes,
     ) -> Result<FlightInfo, Status> {
         let statement = self.current(call, sealed)?;
+        asked.statement(&statement.sql);
         let call = call.running(statement.options);
         asked.purpose(call.options.query.purpose.as_ref());
-        let session = self.open(&call, call.options.query.clone())?;
+        let session = self.open_for(asked, &call, call.options.query.clone())?;
         let prepared = Some(statement.schema_hash);
         self.info_of(
             asked,
@@ -101,7 +102,7 @@ impl FlightSql {
         asked.statement(&statement.sql);
         asked.purpose(statement.options.query.purpose.as_ref());
         let types = statement.options.wire.types;
-        let session = self.open(call, statement.options.query)?;
+        let session = self.open_for(asked, call, statement.options.query)?;
         let rows = parameters::rows(&statement.parameters)?;
         let prepared = Some((statement.schema_hash, types));
         let planned = match rows.first() {

@@ -80,7 +80,7 @@ impl FlightSql {
     }
 
     async fn flight_info(&self, request: Request<FlightDescriptor>) -> Result<FlightInfo, Status> {
-        let mut asked = self.audit.asked(Kind::Plan, &request);
+        let mut asked = self.audit.asked(Kind::Plan, &request).by("GetFlightInfo");
         let info = guard(self.info_of_command(&mut asked, request)).await;
         self.audit.settle(asked, info).await
     }
@@ -107,7 +107,7 @@ impl FlightSql {
     }
 
     async fn schema(&self, request: Request<FlightDescriptor>) -> Result<SchemaResult, Status> {
-        let mut asked = self.audit.asked(Kind::Plan, &request);
+        let mut asked = self.audit.asked(Kind::Plan, &request).by("GetSchema");
         let schema = guard(self.schema_of_command(&mut asked, request)).await;
         self.audit.settle(asked, schema).await
     }
@@ -137,7 +137,7 @@ impl FlightSql {
     }
 
     async fn stream(&self, request: Request<Ticket>) -> Result<FlightDataStream, Status> {
-        let mut asked = self.audit.asked(Kind::Statement, &request);
+        let mut asked = self.audit.asked(Kind::Statement, &request).by("DoGet");
         let stream = guard(self.stream_of_ticket(&mut asked, request)).await;
         self.audit.settle(asked, stream).await
     }

@@ -28,7 +28,7 @@ impl FlightSql {
         sql: String,
     ) -> Result<FlightInfo, Status> {
         asked.statement(&sql);
-        let session = self.open(call, call.options.query.clone())?;
+        let session = self.open_for(asked, call, call.options.query.clone())?;
         self.info_of(asked, call, &session, sql, Bytes::new(), None)
             .await
     }
@@ -41,7 +41,7 @@ impl FlightSql {
         sql: &str,
     ) -> Result<SchemaRef, Status> {
         asked.statement(sql);
-        let session = self.open(call, call.options.query.clone())?;
+        let session = self.open_for(asked, call, call.options.query.clone())?;
         let planned = plan(&session, sql, None)
             .await
             .inspect_err(|_| asked.names(&session))?;
@@ -116,7 +116,7 @@ impl FlightSql {
         asked.statement(&statement.sql);
         asked.query_id(query_id);
         let wire = statement.options.wire;
-        let session = self.open(call, statement.options.query)?;
+        let session = self.open_for(asked, call, statement.options.query)?;
         let rows = parameters::rows(&statement.parameters)?;
         asked.parameters(&rows);
         let mut rows = rows.into_iter();

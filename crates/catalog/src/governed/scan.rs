@@ -47,6 +47,7 @@ use weft_policy::PrincipalId;
 use super::entitlement::EntitlementTables;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
+use super::traced::ScanSpans;
 use super::visible_rows::{RunCount, VisibleRows};
 use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
@@ -89,6 +90,7 @@ pub struct GovernedScanExec {
     limit: Option<usize>,
     rows: VisibleRows,
     run: Arc<RunCount>,
+    spans: ScanSpans,
     properties: Arc<PlanProperties>,
 }
 
@@ -138,6 +140,7 @@ impl GovernedScanExec {
             limit: seal.limit,
             rows: seal.rows,
             run: Arc::default(),
+            spans: ScanSpans::default(),
             properties: Arc::new(properties),
         }
     }
@@ -188,6 +191,7 @@ impl GovernedScanExec {
             limit: self.limit,
             rows: self.rows.clone(),
             run: Arc::default(),
+            spans: ScanSpans::default(),
             properties: Arc::clone(&self.properties),
         }
     }
@@ -342,6 +346,7 @@ impl ExecutionPlan for GovernedScanExec {
     ) -> Result<SendableRecordBatchStream> {
         let private = self.private_context(&context);
         let table = &self.identity.table;
+        let span = self.spans.begin(&context, table, &self.inner);
         let inner =
             partitions::execute(&self.inner, partition, private).map_err(|e| redact(table, e))?;
         // A run that reads everything the principal may see has counted it.
@@ -358,6 +363,7 @@ impl ExecutionPlan for GovernedScanExec {
             Arc::clone(&self.markers),
             self.hides_nothing,
             counter,
+            span,
         )))
     }
 
@@ -449,7 +455,7 @@ impl ExecutionPlan for GovernedScanExec {
     }
 }
 
-fn metric_total(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
+pub(super) fn metric_total(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
     let own = plan
         .metrics()
         .map(|metrics| {

@@ -4,6 +4,7 @@
 mod port;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
@@ -13,8 +14,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use weft_audit::{Kind, Outcome};
 use weft_engine::{Engine, SECONDS};
+
+use crate::trace;
 
 pub(crate) use self::port::MetricsPort;
 
@@ -143,21 +147,40 @@ fn kind_label(kind: Kind) -> Label {
 #[derive(Debug)]
 pub(crate) struct Measured {
     metrics: Arc<Metrics>,
+    /// When its call came.
     since: Instant,
+    /// Of its call, where traces are collected.
+    span: Span,
     /// Ends what still runs when the server does.
     stop: CancellationToken,
+    rows: AtomicU64,
+    bytes: AtomicU64,
     has_ended: bool,
 }
 
 impl Measured {
-    /// A statement whose call came at `since`.
-    pub(crate) fn new(metrics: Arc<Metrics>, since: Instant, stop: CancellationToken) -> Self {
+    /// A statement that begins, with a call that came at `since`.
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        since: Instant,
+        span: Span,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             metrics,
             since,
+            span,
             stop,
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             has_ended: false,
         }
+    }
+
+    /// A message of `rows` was handed to its connection.
+    pub(crate) fn sent(&self, rows: usize, bytes: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// How it ended.
@@ -166,6 +189,7 @@ impl Measured {
         self.metrics.ended(outcome);
         let seconds = self.since.elapsed().as_secs_f64();
         self.metrics.seconds.observe(seconds);
+        trace::ended(&self.span, outcome);
     }
 }
 
@@ -173,6 +197,9 @@ impl Measured {
 /// connection.
 impl Drop for Measured {
     fn drop(&mut self) {
+        let (rows, bytes) = (*self.rows.get_mut(), *self.bytes.get_mut());
+        self.span.record("weft.rows", rows);
+        self.span.record("weft.bytes", bytes);
         if self.has_ended {
             return;
         }
@@ -201,7 +228,10 @@ mod tests {
     fn a_statement_is_counted_once_however_it_ends() {
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
-        let measured = || Measured::new(Arc::clone(&metrics), Instant::now(), stop.clone());
+        let measured = || {
+            let metrics = Arc::clone(&metrics);
+            Measured::new(metrics, Instant::now(), Span::none(), stop.clone())
+        };
         measured().end(Outcome::Ok);
         drop(measured());
         stop.cancel();

@@ -159,6 +159,9 @@ impl Sink {
             let room = room.acquire_many_owned(kibibytes.min(ROOM_KIBIBYTES));
             place.send((message, room.await.map_err(|_| Stopped::Gone)?));
             self.terms.metrics.sent(rows, bytes);
+            if let Some(measured) = &self.measured {
+                measured.sent(rows, bytes);
+            }
             Ok(())
         };
         let sent = tokio::time::timeout(patience, sent).await;
