@@ -40,4 +40,4 @@ pub use live::{
 };
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
 pub use store::{DomainReads, StorageRequests};
-pub use trace::{StatementSpan, TRACES};
+pub use trace::{StatementSpan, TRACES, counted};

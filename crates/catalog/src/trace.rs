@@ -10,3 +10,8 @@ pub const TRACES: &str = "weft::traces";
 /// session's configuration, to be the parent of what happens below.
 #[derive(Clone, Debug)]
 pub struct StatementSpan(pub Span);
+
+/// A count as a number of a span: unsigned ones would be sent as texts.
+pub fn counted(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -28,6 +28,7 @@ use tokio::{
 use tokio_util::sync::DropGuard;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
+use weft_catalog::counted;
 use weft_mesh::TableId;
 use weft_policy::Owner;
 
@@ -231,7 +232,7 @@ impl LogLine {
         let Owner { principal, acting } = &self.owner;
         let milliseconds = self.started.elapsed().as_millis();
         let acting = acting.as_ref().map(tracing::field::display);
-        self.span.record("weft.rows", rows as u64);
+        self.span.record("weft.rows", counted(rows));
         if ended.is_err() {
             self.span.record("otel.status_code", "ERROR");
         }

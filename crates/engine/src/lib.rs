@@ -61,5 +61,5 @@ pub use plan::{ColumnLineage, Lineage, Part, PlannedQuery, SourceColumn};
 pub use session::GovernedSession;
 pub use system::{Look, SystemColumn, SystemTable, audit_tables};
 pub use weft_catalog::{
-    CatalogConfig, Epoch, LiveMesh, MeshSnapshot, TRACES, VisibleColumn, VisibleTable,
+    CatalogConfig, Epoch, LiveMesh, MeshSnapshot, TRACES, VisibleColumn, VisibleTable, counted,
 };

@@ -80,6 +80,10 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn named<'a>(spans: &'a [Span], name: &str) -> Vec<&'a Span> {
+    spans.iter().filter(|it| it.name == name).collect()
+}
+
 fn attribute(span: &Span, key: &str) -> Option<Value> {
     let mut found = span.attributes.iter().filter(|it| it.key == key);
     found.next()?.value.clone()?.value
@@ -112,7 +116,7 @@ async fn a_statement_is_traced_from_the_client_to_its_scans() {
     ana.query(sql).await.unwrap();
     collector.with(TRACE, "scan").await;
     let spans = collector.with(TRACE, "DoGet").await;
-    let all = |name: &str| -> Vec<&Span> { spans.iter().filter(|it| it.name == name).collect() };
+    let all = |name| named(&spans, name);
     for (name, count) in [
         ("GetFlightInfo", 1),
         ("DoGet", 1),

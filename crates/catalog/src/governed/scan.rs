@@ -346,16 +346,14 @@ impl ExecutionPlan for GovernedScanExec {
     ) -> Result<SendableRecordBatchStream> {
         let private = self.private_context(&context);
         let table = &self.identity.table;
-        let span = self.spans.begin(&context, table, &self.inner);
+        let all = self.properties.partitioning.partition_count();
+        let span = self.spans.begin(&context, table, &self.inner, all);
         let inner =
             partitions::execute(&self.inner, partition, private).map_err(|e| redact(table, e))?;
         // A run that reads everything the principal may see has counted it.
         let counter =
             (self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty())
-                .then(|| {
-                    self.rows
-                        .counter(&self.run, self.properties.partitioning.partition_count())
-                });
+                .then(|| self.rows.counter(&self.run, all));
         Ok(Box::pin(SealedStream::new(
             inner,
             Arc::clone(self.properties.eq_properties.schema()),

@@ -4,7 +4,7 @@
 mod port;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 use weft_audit::{Kind, Outcome};
-use weft_engine::{Engine, SECONDS};
+use weft_engine::{Engine, SECONDS, counted};
 
 use crate::trace;
 
@@ -153,8 +153,8 @@ pub(crate) struct Measured {
     span: Span,
     /// Ends what still runs when the server does.
     stop: CancellationToken,
-    rows: AtomicU64,
-    bytes: AtomicU64,
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
     has_ended: bool,
 }
 
@@ -171,16 +171,16 @@ impl Measured {
             since,
             span,
             stop,
-            rows: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            rows: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             has_ended: false,
         }
     }
 
     /// A message of `rows` was handed to its connection.
     pub(crate) fn sent(&self, rows: usize, bytes: usize) {
-        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// How it ended.
@@ -198,8 +198,8 @@ impl Measured {
 impl Drop for Measured {
     fn drop(&mut self) {
         let (rows, bytes) = (*self.rows.get_mut(), *self.bytes.get_mut());
-        self.span.record("weft.rows", rows);
-        self.span.record("weft.bytes", bytes);
+        self.span.record("weft.rows", counted(rows));
+        self.span.record("weft.bytes", counted(bytes));
         if self.has_ended {
             return;
         }
