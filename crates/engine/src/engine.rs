@@ -26,6 +26,7 @@ use crate::{
     runtime::QueryRuntime,
     session::{GovernedSession, NoObjectStores},
     system::SystemTables,
+    trace,
 };
 
 /// Plans and runs queries of every principal over one live mesh.
@@ -213,15 +214,17 @@ impl Shared {
         self.environment.disk_manager.used_disk_space()
     }
 
-    /// Runs a `job` that plans, see [`QueryRuntime::plan`].
-    pub(crate) async fn plan<T, J, F>(&self, job: J) -> Result<T>
+    /// Runs a `job` that plans the query, see [`QueryRuntime::plan`].
+    pub(crate) async fn plan<T, J, F>(&self, query_id: Uuid, job: J) -> Result<T>
     where
         T: Send + 'static,
         J: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<T>>,
     {
         let since = Instant::now();
-        let planned = self.runtime.plan(self.config.plan_timeout, job).await;
+        let lines = trace::of_log(query_id);
+        let planned = self.runtime.plan(self.config.plan_timeout, lines, job);
+        let planned = planned.await;
         self.metrics.planned(since);
         planned
     }

@@ -70,7 +70,7 @@ impl PlannedQuery {
             let span = session.span().clone();
             trace::planning(&span, query_id, plan_statement(session, sql, query_id))
         };
-        shared.plan(job).await
+        shared.plan(query_id, job).await
     }
 
     /// What the query returns, nullability included: the same before and after
@@ -175,7 +175,7 @@ impl PlannedQuery {
             })
         };
         let job = move || trace::planning(&span, query_id, bind());
-        shared.plan(job).await
+        shared.plan(query_id, job).await
     }
 
     /// Starts the query. The statement timeout runs from here.

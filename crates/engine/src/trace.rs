@@ -11,11 +11,7 @@ pub(crate) fn of_log(query_id: Uuid) -> Span {
 }
 
 /// Planning, within the call of `statement`.
-pub(crate) fn planning<F: Future>(
-    statement: &Span,
-    query_id: Uuid,
-    work: F,
-) -> Instrumented<Instrumented<F>> {
+pub(crate) fn planning<F: Future>(statement: &Span, query_id: Uuid, work: F) -> Instrumented<F> {
     let span = below(statement, || {
         tracing::info_span!(
             target: TRACES,
@@ -24,7 +20,7 @@ pub(crate) fn planning<F: Future>(
             "weft.query_id" = %query_id,
         )
     });
-    work.instrument(of_log(query_id)).instrument(span)
+    work.instrument(span)
 }
 
 /// Waiting for a turn, within the call of `statement`.
