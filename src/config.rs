@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+use weft_engine::TRACES;
 use weft_mesh::ByteSize;
 
 use crate::error::{Error, Result};
+use crate::traces::Traces;
 
 /// The variable that sets what is logged, in `tracing` filter syntax: `WEFT_LOG=debug`, `WEFT_LOG=weft_engine=trace,info`.
 const LOG_VARIABLE: &str = "WEFT_LOG";
@@ -21,10 +25,12 @@ pub(crate) enum LogFormat {
 }
 
 /// What a command logs where the environment does not say otherwise.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Logging {
     pub(crate) filter: &'static str,
     pub(crate) format: LogFormat,
+    /// Where traces are collected, by OTLP.
+    pub(crate) collector: Option<String>,
 }
 
 impl Logging {
@@ -32,28 +38,41 @@ impl Logging {
     pub(crate) const QUIET: Self = Self {
         filter: "error",
         format: LogFormat::Text,
+        collector: None,
     };
     pub(crate) const SERVER: Self = Self {
         filter: "info",
         format: LogFormat::Text,
+        collector: None,
     };
 }
 
-/// Logs go to standard error: standard output belongs to results.
-pub(crate) fn start_logging(logging: &Logging) {
-    let filter =
+/// Logs go to standard error: standard output belongs to results. Traces go to a collector, until
+/// what is returned is [ended](Traces::end).
+pub(crate) fn start_logging(logging: &Logging) -> Result<Option<Traces>> {
+    let mut filter =
         EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(logging.filter));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // Spans of traces are no part of the log, whatever it is asked for.
+    if let Ok(no_traces) = format!("{TRACES}=off").parse() {
+        filter = filter.add_directive(no_traces);
+    }
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         // Where nobody reads the log a server serves on.
         .log_internal_errors(false);
-    // Fails only if a logger is there already, which then does the work.
-    let _ = match logging.format {
-        LogFormat::Text => subscriber.with_target(false).try_init(),
-        LogFormat::Json => subscriber.json().try_init(),
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match logging.format {
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    let traces = logging.collector.as_deref().map(Traces::start);
+    let traces = traces.transpose()?;
+    let subscriber = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.as_ref().map(Traces::layer));
+    // Fails only if a logger is there already, which then does the work.
+    let _ = subscriber.try_init();
+    Ok(traces)
 }
 
 /// `500ms`, `30s`, `5m`, `1h`, `90d`. A bare number is refused: nobody remembers its unit.

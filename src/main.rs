@@ -25,6 +25,7 @@ mod offline;
 mod output;
 mod progress;
 mod running;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -52,12 +53,20 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    config::start_logging(&cli.command.logging());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(THREAD_STACK)
         .thread_name("weft")
         .build()
         .map_err(|cause| Error::io("start the runtime", &cause))?;
-    runtime.block_on(cli.command.run())
+    let traces = {
+        // The connection to a collector of traces belongs to the runtime.
+        let _entered = runtime.enter();
+        config::start_logging(&cli.command.logging())?
+    };
+    let ended = runtime.block_on(cli.command.run());
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ended
 }

@@ -70,6 +70,7 @@ pub(crate) struct Transport {
     pub(crate) connection_age: Duration,
     pub(crate) reader_timeout: Duration,
     pub(crate) reflection: bool,
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 impl Default for Transport {
@@ -80,6 +81,7 @@ impl Default for Transport {
             connection_age: defaults.connection_age,
             reader_timeout: defaults.reader_timeout,
             reflection: defaults.reflection,
+            metrics: defaults.metrics,
         }
     }
 }
@@ -136,6 +138,7 @@ impl Running {
             connection_age: options.transport.connection_age,
             reader_timeout: options.transport.reader_timeout,
             reflection: options.transport.reflection,
+            metrics: options.transport.metrics,
             audit: audit.clone(),
             ..ServerConfig::default()
         };
@@ -265,12 +268,18 @@ impl Signals {
 }
 
 fn not_started(error: &weft_server::Error) -> Error {
-    let taken = matches!(error, weft_server::Error::Bind { source, .. }
-        if source.kind() == std::io::ErrorKind::AddrInUse);
-    let help = if taken {
-        "; choose another address with `--listen`"
-    } else {
-        ""
+    let taken = |source: &std::io::Error| source.kind() == std::io::ErrorKind::AddrInUse;
+    let help = match error {
+        weft_server::Error::Bind { source, .. } if taken(source) => {
+            "; choose another address with `--listen`"
+        }
+        weft_server::Error::BindMetrics { source, .. } if taken(source) => {
+            "; choose another address with `--metrics`"
+        }
+        weft_server::Error::Bind { .. }
+        | weft_server::Error::BindMetrics { .. }
+        | weft_server::Error::Tls(_)
+        | weft_server::Error::Transport(_) => "",
     };
     Error::Failed(format!("{error}{help}"))
 }

@@ -18,6 +18,7 @@ Examples:
   weft serve --mesh mesh.yaml
   weft serve --mesh mesh.yaml --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem
   weft serve --mesh mesh.yaml --memory-limit 48GiB --statements 32 --statement-timeout 5m
+  weft serve --mesh mesh.yaml --metrics 127.0.0.1:9464
 
 It prints `weft is ready on grpc://127.0.0.1:50051` on standard output as soon as it answers.
 Files of the mesh that change are loaded again by themselves; SIGHUP does it now. A domain with a
@@ -97,10 +98,18 @@ pub(crate) struct ServeArgs {
     /// What those of one statement may hold [default: half of --memory-limit]
     #[arg(long, value_name = "SIZE", value_parser = config::parse_size)]
     query_memory_limit: Option<ByteSize>,
+    /// Where to answer `GET /metrics`, for Prometheus: how much runs, waits, is read and sent.
+    /// It asks nobody who they are and names domains: take an address that only operators reach
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
+    /// Where to send traces, by OTLP over gRPC: what each statement waited for, planned and
+    /// scanned, below the trace that its client names in the header `traceparent`
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
     /// Answer `grpc.reflection`, for tools such as `grpcurl`
     #[arg(long)]
     reflection: bool,
-    /// How log lines look
+    /// How log lines look; those of a statement have its `query_id`
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
 }
@@ -109,6 +118,7 @@ impl ServeArgs {
     pub(crate) fn logging(&self) -> Logging {
         Logging {
             format: self.log_format,
+            collector: self.otlp_endpoint.clone().filter(|url| !url.is_empty()),
             ..Logging::SERVER
         }
     }
@@ -156,6 +166,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
             connection_age: args.connection_age,
             reader_timeout: args.reader_timeout,
             reflection: args.reflection,
+            metrics: args.metrics,
         },
         capacity: Capacity {
             statements: args.statements,

@@ -24,6 +24,7 @@ mod hostile;
 mod identity;
 mod limits;
 mod object_storage;
+mod operations;
 mod proof;
 mod protocol;
 mod seal;

@@ -28,12 +28,16 @@ mod mask;
 mod mesh_snapshot;
 mod product;
 mod store;
+mod trace;
 
 pub use error::{Error, Result, SourceError, SourceErrorKind};
 pub use governed::{
     Freshness, GovernedCatalog, GovernedScanExec, GovernedTable, KnownColumn, KnownTable, Reading,
     SealRefused, Shown, UserPushdown, VisibleColumn, VisibleTable, known_tables,
 };
-pub use live::{Background, CatalogConfig, LiveMesh, ReloadReport};
+pub use live::{
+    Background, CatalogConfig, FooterCounts, LiveMesh, MeshCounts, ReloadCounts, ReloadReport,
+};
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
-pub use store::StorageRequests;
+pub use store::{DomainReads, StorageRequests};
+pub use trace::{StatementSpan, TRACES, counted};

@@ -124,7 +124,6 @@ impl Admission {
     }
 
     /// Statements that run and that wait.
-    #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         let mut lines = self.lock();
         (lines.total, lines.waiting())

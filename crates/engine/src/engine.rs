@@ -1,6 +1,6 @@
 //! The engine: what all sessions share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use datafusion::{
@@ -10,6 +10,7 @@ use datafusion::{
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
 };
+use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 use weft_catalog::{LiveMesh, MeshSnapshot};
@@ -22,9 +23,11 @@ use crate::{
     error::{Error, Result, classify},
     execute::{RunningQueries, end_what_is_revoked},
     memory::QueryPool,
+    metrics::{Gauges, Metrics},
     runtime::QueryRuntime,
     session::{GovernedSession, NoObjectStores},
     system::SystemTables,
+    trace,
 };
 
 /// Plans and runs queries of every principal over one live mesh.
@@ -72,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) running: RunningQueries,
     pub(crate) admission: Admission,
     pub(crate) system: SystemTables,
+    pub(crate) metrics: Metrics,
     memory: Arc<dyn MemoryPool>,
     environment: RuntimeEnv,
 }
@@ -151,6 +155,16 @@ impl Engine {
         GovernedSession::open(shared, snapshot, caller, options, now)
     }
 
+    /// Adds what an operator may want to know of statements, memory and domains. It says
+    /// nothing of principals, statements and tables.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.metrics.register(registry);
+        registry.register_collector(Box::new(Gauges {
+            shared: Arc::clone(&self.shared),
+            live: Arc::clone(&self.live),
+        }));
+    }
+
     /// Stops the running query `query_id`, if it runs and is of `owner`.
     pub fn cancel(&self, query_id: Uuid, owner: &Owner) -> bool {
         self.shared.running.cancel(query_id, owner)
@@ -185,9 +199,35 @@ impl Shared {
             config,
             runtime,
             running: RunningQueries::default(),
+            metrics: Metrics::default(),
             memory,
             environment,
         }))
+    }
+
+    /// What all operators hold, in bytes.
+    pub(crate) fn memory_reserved(&self) -> usize {
+        self.memory.reserved()
+    }
+
+    /// What all operators have put on disk, in bytes.
+    pub(crate) fn disk_used(&self) -> u64 {
+        self.environment.disk_manager.used_disk_space()
+    }
+
+    /// Runs a `job` that plans the query, see [`QueryRuntime::plan`].
+    pub(crate) async fn plan<T, J, F>(&self, query_id: Uuid, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<T>>,
+    {
+        let since = Instant::now();
+        let lines = trace::of_log(query_id);
+        let planned = self.runtime.plan(self.config.plan_timeout, lines, job);
+        let planned = planned.await;
+        self.metrics.planned(since);
+        planned
     }
 
     /// The surroundings of one query: its own share of memory, no object store.

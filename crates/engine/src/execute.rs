@@ -26,18 +26,22 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::DropGuard;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
+use weft_catalog::counted;
 use weft_mesh::TableId;
 use weft_policy::Owner;
 
 use self::{declared::Declared, interrupt::Interrupt, revocation::Claim, running::Registered};
 use crate::{
-    admission::Admission,
+    admission::{Admission, Turn},
     error::{Error, Result, Timeout, classify},
+    metrics::Metrics,
     plan::PhysicalQuery,
     runtime::panicked,
     session::GovernedSession,
     system::reads_system,
+    trace,
 };
 
 pub(crate) use self::{
@@ -105,6 +109,7 @@ impl RunningQuery {
             interrupt: interrupt.clone(),
             declared: Declared::new(&schema),
             admission: shared.admission.clone(),
+            metrics: shared.metrics.clone(),
             sender,
             // The runtime lives as long as its work.
             session: session.clone(),
@@ -208,6 +213,8 @@ struct LogLine {
     owner: Owner,
     started: Instant,
     rows: usize,
+    /// For a collector of traces: it ends with the line.
+    span: Span,
     is_written: bool,
 }
 
@@ -218,6 +225,7 @@ impl LogLine {
             owner: work.owner.clone(),
             started: work.started,
             rows: 0,
+            span: trace::execution(work.session.span(), work.query_id),
             is_written: false,
         }
     }
@@ -228,6 +236,10 @@ impl LogLine {
         let Owner { principal, acting } = &self.owner;
         let milliseconds = self.started.elapsed().as_millis();
         let acting = acting.as_ref().map(tracing::field::display);
+        self.span.record("weft.rows", counted(rows));
+        if ended.is_err() {
+            self.span.record("otel.status_code", "ERROR");
+        }
         match ended {
             Ok(()) => {
                 tracing::info!(%query_id, %principal, acting, rows, milliseconds, "query finished")
@@ -257,6 +269,7 @@ struct Work {
     interrupt: Interrupt,
     declared: Declared,
     admission: Admission,
+    metrics: Metrics,
     sender: mpsc::Sender<Result<RecordBatch>>,
     session: GovernedSession,
 }
@@ -265,14 +278,16 @@ impl Work {
     async fn run(self, physical: PhysicalQuery) {
         let mut log = LogLine::new(&self);
         let stop = physical.stop.clone();
+        let lines = trace::of_log(self.query_id);
         let ended = {
             let pull = AssertUnwindSafe(self.pull(physical, &mut log.rows)).catch_unwind();
+            let pull = pull.instrument(lines.clone());
             tokio::select! {
                 biased;
                 reason = self.interrupt.interrupted() => Err(reason),
                 ended = timeout_at(self.deadline, pull) => match ended {
                     Ok(Ok(ended)) => ended,
-                    Ok(Err(panic)) => Err(panicked(panic.as_ref())),
+                    Ok(Err(panic)) => Err(lines.in_scope(|| panicked(panic.as_ref()))),
                     Err(_) => Err(Error::DeadlineExceeded(self.timeout.clone())),
                 },
             }
@@ -286,13 +301,26 @@ impl Work {
         }
     }
 
+    async fn turn(&self) -> Result<Turn> {
+        let since = Instant::now();
+        let queue = trace::queue(self.session.span());
+        let limit = self.session.allowance().concurrency.as_ref();
+        let turn = self
+            .admission
+            .enter(&self.owner, limit)
+            .instrument(queue)
+            .await;
+        self.metrics.queued(since.into_std());
+        turn
+    }
+
     async fn pull(&self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
         let PhysicalQuery { plan, context, .. } = physical;
         let allowance = self.session.allowance();
         let limit = allowance.concurrency.as_ref();
         let mut turn = match is_constant(plan.as_ref()) {
             true => None,
-            false => Some(self.admission.enter(&self.owner, limit).await?),
+            false => Some(self.turn().await?),
         };
         let mut stream = execute_stream(plan, context).map_err(classify)?;
         while let Some(batch) = stream.next().await {

@@ -28,6 +28,7 @@ mod error;
 
 mod engine;
 mod memory;
+mod metrics;
 mod runtime;
 mod session;
 
@@ -40,6 +41,7 @@ mod plan;
 mod row_bytes;
 mod sql;
 mod system;
+mod trace;
 mod verify;
 
 mod execute;
@@ -53,10 +55,13 @@ pub use error::{Error, Result, Timeout};
 pub use execute::{CancelHandle, RunningQuery};
 pub use footprint::{NamedTable, TableRead};
 pub use functions::{FunctionNames, functions};
+pub use metrics::SECONDS;
 pub use named::named_tables;
 pub use offline::{OfflineTable, Read, reads, reads_as};
 pub use plan::{ColumnLineage, Lineage, Part, PlannedQuery, SourceColumn};
 pub use row_bytes::row_bytes;
 pub use session::GovernedSession;
 pub use system::{Look, SystemColumn, SystemTable, audit_tables};
-pub use weft_catalog::{CatalogConfig, Epoch, LiveMesh, MeshSnapshot, VisibleColumn, VisibleTable};
+pub use weft_catalog::{
+    CatalogConfig, Epoch, LiveMesh, MeshSnapshot, TRACES, VisibleColumn, VisibleTable, counted,
+};

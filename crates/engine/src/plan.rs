@@ -30,6 +30,8 @@ use crate::{
     functions::Caps,
     session::{GovernedSession, described},
     sql::{self, ExplainAccess},
+    trace,
+    verify::verify,
 };
 
 pub use self::lineage::{ColumnLineage, Lineage, Part, SourceColumn};
@@ -65,8 +67,11 @@ impl PlannedQuery {
         query_id: Uuid,
     ) -> Result<Self> {
         let shared = Arc::clone(session.shared());
-        let job = move || plan_statement(session, sql, query_id);
-        shared.runtime.plan(shared.config.plan_timeout, job).await
+        let job = move || {
+            let span = session.span().clone();
+            trace::planning(&span, query_id, plan_statement(session, sql, query_id))
+        };
+        shared.plan(query_id, job).await
     }
 
     /// What the query returns, nullability included: the same before and after
@@ -117,6 +122,32 @@ impl PlannedQuery {
         self
     }
 
+    /// The same query under an id of its own.
+    #[must_use]
+    pub fn with_new_query_id(self) -> Self {
+        self.with_query_id(Uuid::new_v4())
+    }
+
+    /// Whether the query is planned to its end: all its parameters have values.
+    pub fn is_runnable(&self) -> bool {
+        let plan = self.plan.value.as_ref();
+        plan.is_some_and(|plan| plan.physical.is_some())
+    }
+
+    /// The query for a later call of the same statement, whose `session` it takes on. `None` where
+    /// that session might plan another: it is of another principal, has other options, looks at
+    /// another snapshot of the mesh, or access to a table is decided otherwise by now.
+    pub fn continued(mut self, session: &GovernedSession) -> Option<Self> {
+        if !self.session.plans_like(session) {
+            return None;
+        }
+        let physical = self.plan.value.as_ref()?.physical.as_ref()?;
+        verify(&physical.plan, session.snapshot(), session.viewer()).ok()?;
+        session.note_names(|_| self.session.named_tables().to_vec());
+        self.session = session.clone();
+        Some(self)
+    }
+
     /// Puts values in place of `$1` to `$n`, cast to the parameters' types.
     ///
     /// # Errors
@@ -125,7 +156,8 @@ impl PlannedQuery {
     pub async fn bind(self, row: &[ScalarValue]) -> Result<Self> {
         let values = self.parameters.values(row)?;
         let shared = Arc::clone(self.session.shared());
-        let job = move || async move {
+        let (span, query_id) = (self.session.span().clone(), self.query_id);
+        let bind = move || async move {
             let Self {
                 session,
                 query_id,
@@ -158,7 +190,7 @@ impl PlannedQuery {
                 },
                 &session,
             );
-            Ok(Self {
+            Ok::<Self, Error>(Self {
                 session,
                 query_id,
                 schema,
@@ -169,7 +201,8 @@ impl PlannedQuery {
                 plan,
             })
         };
-        shared.runtime.plan(shared.config.plan_timeout, job).await
+        let job = move || trace::planning(&span, query_id, bind());
+        shared.plan(query_id, job).await
     }
 
     /// Starts the query. The statement timeout runs from here.

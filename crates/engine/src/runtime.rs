@@ -13,6 +13,7 @@ use tokio::{
     sync::{Semaphore, oneshot},
     time::timeout,
 };
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -55,8 +56,8 @@ impl QueryRuntime {
     /// Runs `job` on a thread of its own, so that it can neither overflow a
     /// stack that others share nor block them. Synchronous work cannot be
     /// stopped: after `limit` the caller is told, the thread keeps its turn
-    /// until it ends.
-    pub(crate) async fn plan<T, J, F>(&self, limit: Duration, job: J) -> Result<T>
+    /// until it ends. What it logs is within `lines`.
+    pub(crate) async fn plan<T, J, F>(&self, limit: Duration, lines: Span, job: J) -> Result<T>
     where
         T: Send + 'static,
         J: FnOnce() -> F + Send + 'static,
@@ -71,6 +72,7 @@ impl QueryRuntime {
         let (mut sender, receiver) = oneshot::channel();
         let handle = self.handle.clone();
         let work = move || {
+            let _lines = lines.entered();
             let job = AssertUnwindSafe(async { job().await }).catch_unwind();
             let result = handle.block_on(async {
                 tokio::select! {

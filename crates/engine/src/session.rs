@@ -28,8 +28,9 @@ use datafusion::{
     },
     optimizer::Optimizer,
 };
+use tracing::Span;
 use uuid::Uuid;
-use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, VisibleTable};
+use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, StatementSpan, VisibleTable};
 use weft_policy::{Allowance, Owner, Principal, Viewer};
 
 use self::{catalogs::SessionCatalogs, time_zone::time_zone};
@@ -68,6 +69,8 @@ pub struct GovernedSession {
     returned: Arc<Returned>,
     /// Of its statement, once that could be parsed.
     named: Arc<OnceLock<Vec<NamedTable>>>,
+    /// Of the call, where traces are collected.
+    span: Span,
 }
 
 impl GovernedSession {
@@ -116,8 +119,20 @@ impl GovernedSession {
             allowance: Arc::new(allowance),
             returned: Arc::default(),
             named: Arc::default(),
+            span: Span::none(),
             shared,
         })
+    }
+
+    /// The same, whose planning and running are below `span` for a collector of traces.
+    #[must_use]
+    pub fn traced(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     /// Plans one statement under a new query id. Nothing is read but what the
@@ -128,6 +143,18 @@ impl GovernedSession {
     /// what is hidden or missing.
     pub async fn plan(&self, sql: &str) -> Result<PlannedQuery> {
         PlannedQuery::plan(self.clone(), sql.to_owned(), Uuid::new_v4()).await
+    }
+
+    /// Whether a statement means the same in `other`, but for what time does to access.
+    pub(crate) fn plans_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+            && Arc::ptr_eq(&self.snapshot, &other.snapshot)
+            && self.owner == other.owner
+            && self.viewer.principal == other.viewer.principal
+            && self.viewer.purpose == other.viewer.purpose
+            && self.schema == other.schema
+            && self.time_zone == other.time_zone
+            && self.allowance == other.allowance
     }
 
     /// Every table that the principal sees, by schema and name.
@@ -257,7 +284,9 @@ impl GovernedSession {
     }
 
     fn config(&self) -> SessionConfig {
+        let span = Arc::new(StatementSpan(self.span.clone()));
         let mut config = SessionConfig::new()
+            .with_extension(span)
             .with_create_default_catalog_and_schema(false)
             // Our own schema of that name stands in the catalog.
             .with_information_schema(false)

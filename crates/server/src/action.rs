@@ -134,7 +134,7 @@ pub(crate) fn action_types() -> Vec<ActionType> {
 impl FlightSql {
     /// Does what `request` asks for.
     pub(crate) async fn act(&self, request: Request<Action>) -> Result<Answer, Status> {
-        let mut asked = self.audit.asked(Kind::Call, &request);
+        let mut asked = self.audit.asked(Kind::Call, &request).by("DoAction");
         let answer = guard(self.answer(&mut asked, request)).await;
         self.audit.settle(asked, answer).await
     }

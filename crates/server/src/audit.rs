@@ -7,8 +7,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use opentelemetry::trace::SpanContext;
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
+use tracing::Span;
 use uuid::Uuid;
 use weft_audit::{AuditRecord, Entry, Kind, Outcome, TableUse, Trail, Unwritable};
 use weft_engine::{GovernedSession, NamedTable, PlannedQuery};
@@ -18,7 +21,8 @@ use weft_policy::{Owner, PolicySnapshot, PrincipalId};
 use crate::authenticate::Credentials;
 use crate::call::Call;
 use crate::connections::Peer;
-use crate::status;
+use crate::metrics::{Measured, Metrics};
+use crate::{status, trace};
 
 /// What a client says of itself is kept up to here.
 const CLAIM_LIMIT: usize = 200;
@@ -27,10 +31,11 @@ const SQL_LIMIT: usize = 1 << 20;
 /// Refused logins that are recorded one by one in a second: anybody can make them.
 const LOGINS_A_SECOND: u64 = 20;
 
-/// The trail, where the mesh has one.
-#[derive(Debug, Default)]
+/// The trail, where the mesh has one, and what is counted of the same.
+#[derive(Debug)]
 pub(crate) struct Audit {
     trail: Option<Arc<Trail>>,
+    metrics: Arc<Metrics>,
     logins: Mutex<Logins>,
 }
 
@@ -38,14 +43,31 @@ pub(crate) struct Audit {
 #[derive(Debug)]
 pub(crate) struct Asked {
     record: Box<AuditRecord>,
+    since: Instant,
+    metrics: Arc<Metrics>,
+    names_statement: bool,
+    is_settled: bool,
+    /// What the client calls the call, and what it says that it is part of.
+    method: &'static str,
+    parent: Option<SpanContext>,
+    /// For a collector of traces, from when a statement is named by somebody who was let in.
+    span: Span,
     /// Where a call that nobody waits for any more is recorded.
     trail: Option<Arc<Trail>>,
 }
 
+/// A statement that begins: its entry, where there is a trail, and its place among what is counted.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) entry: Option<Entry>,
+    pub(crate) measured: Measured,
+}
+
 impl Audit {
-    pub(crate) fn new(trail: Option<Arc<Trail>>) -> Self {
+    pub(crate) fn new(trail: Option<Arc<Trail>>, metrics: Arc<Metrics>) -> Self {
         Self {
             trail,
+            metrics,
             logins: Mutex::default(),
         }
     }
@@ -62,6 +84,13 @@ impl Audit {
             .map(|client| shortened(client, CLAIM_LIMIT));
         Asked {
             record,
+            since: Instant::now(),
+            metrics: Arc::clone(&self.metrics),
+            names_statement: false,
+            is_settled: false,
+            method: "",
+            parent: trace::parent(request.metadata()),
+            span: Span::none(),
             trail: self.trail.clone(),
         }
     }
@@ -81,6 +110,11 @@ impl Audit {
         mut asked: Asked,
         answer: Result<T, Status>,
     ) -> Result<T, Status> {
+        asked.is_settled = true;
+        if answer.is_err() {
+            self.metrics.refused(asked.record.kind);
+            trace::ended(&asked.span, Outcome::Refused);
+        }
         let status = match (answer, asked.trail.take()) {
             (Err(status), Some(trail)) => {
                 if asked.record.kind == Kind::Login {
@@ -105,8 +139,25 @@ impl Audit {
         logins.take(Instant::now())
     }
 
-    /// A statement begins.
-    pub(crate) fn begin(&self, asked: &Asked, planned: &PlannedQuery) -> Option<Entry> {
+    /// A statement begins, and ends with `stop` at the latest.
+    pub(crate) fn begin(
+        &self,
+        asked: &Asked,
+        planned: &PlannedQuery,
+        stop: &CancellationToken,
+    ) -> Begun {
+        Begun {
+            entry: self.entry(asked, planned),
+            measured: Measured::new(
+                Arc::clone(&self.metrics),
+                asked.since,
+                asked.span.clone(),
+                stop.clone(),
+            ),
+        }
+    }
+
+    fn entry(&self, asked: &Asked, planned: &PlannedQuery) -> Option<Entry> {
         let trail = self.trail.as_ref()?;
         let mut record = AuditRecord::clone(&asked.record);
         record.query_id = Some(planned.query_id());
@@ -140,6 +191,17 @@ impl Audit {
 }
 
 impl Asked {
+    /// A call of `method`, which may carry a statement.
+    pub(crate) fn by(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Where what the call does is to be seen, where traces are collected.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Whose rights count from here on.
     pub(crate) fn entered(&mut self, call: &Call) {
         self.owned_by(call.owner());
@@ -187,9 +249,15 @@ impl Asked {
 
     pub(crate) fn query_id(&mut self, query_id: Uuid) {
         self.record.query_id = Some(query_id);
+        self.span
+            .record("weft.query_id", tracing::field::display(query_id));
     }
 
     pub(crate) fn statement(&mut self, sql: &str) {
+        if !self.names_statement {
+            self.names_statement = true;
+            self.span = trace::of_call(self.method, self.parent.as_ref());
+        }
         if self.trail.is_some() {
             self.record.sql = Some(shortened(sql, SQL_LIMIT));
         }
@@ -249,9 +317,12 @@ fn known(name: &str, policy: &PolicySnapshot) -> String {
 /// The client went away before it had an answer.
 impl Drop for Asked {
     fn drop(&mut self) {
-        if let Some(trail) = self.trail.take()
-            && self.record.sql.is_some()
-        {
+        if self.is_settled || !self.names_statement {
+            return;
+        }
+        self.metrics.ended(Outcome::Cancelled);
+        trace::ended(&self.span, Outcome::Cancelled);
+        if let Some(trail) = self.trail.take() {
             self.record.outcome = Outcome::Cancelled;
             self.record.error = Some("the client went away".to_owned());
             trail.record_later(AuditRecord::clone(&self.record));

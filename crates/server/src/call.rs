@@ -125,6 +125,17 @@ impl FlightSql {
         }
     }
 
+    /// The caller's view of the mesh, for the statement that was asked for.
+    pub(crate) fn open_for(
+        &self,
+        asked: &Asked,
+        call: &Call,
+        options: SessionOptions,
+    ) -> Result<GovernedSession, Status> {
+        let session = self.open(call, options)?;
+        Ok(session.traced(asked.span().clone()))
+    }
+
     /// The caller's view of the mesh.
     pub(crate) fn open(
         &self,

@@ -31,6 +31,8 @@ pub struct ServerConfig {
     pub reader_timeout: Duration,
     /// Whether clients can ask for the protocol's messages by `grpc.reflection`.
     pub reflection: bool,
+    /// Where `GET /metrics` is answered, to whoever asks; nowhere when absent.
+    pub metrics: Option<SocketAddr>,
     /// Where statements and refusals are recorded; nowhere when absent.
     pub audit: Option<Arc<Trail>>,
 }
@@ -46,6 +48,7 @@ impl Default for ServerConfig {
             connection_age: Duration::from_secs(60 * 60),
             reader_timeout: Duration::from_secs(5 * 60),
             reflection: false,
+            metrics: None,
             audit: None,
         }
     }

@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
@@ -56,14 +57,16 @@ impl Times {
     }
 }
 
-/// The connections that `listener` takes, at most `most` of them at a time.
+/// The connections that `listener` takes, at most `most` of them at a time; `open` says how many.
 pub(crate) fn accept(
     listener: TcpListener,
     most: usize,
     times: Times,
+    open: Gauge,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let all = All::new(most, times.patience);
-    futures::stream::unfold((listener, all), move |(listener, all)| async move {
+    let state = (listener, all, open);
+    futures::stream::unfold(state, move |(listener, all, open)| async move {
         loop {
             let tcp = match listener.accept().await {
                 Ok((tcp, _)) => tcp,
@@ -79,13 +82,31 @@ pub(crate) fn accept(
             }
             match all.admit() {
                 Some(seat) => {
-                    let connection = Connection::new(tcp, seat, times);
-                    return Some((Ok(connection), (listener, all)));
+                    let counted = Counted::new(open.clone());
+                    let connection = Connection::new(tcp, seat, times, counted);
+                    return Some((Ok(connection), (listener, all, open)));
                 }
                 None => warn!(most, "no room for another connection"),
             }
         }
     })
+}
+
+/// A connection among those that are open, until it is dropped.
+#[derive(Debug)]
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(open: Gauge) -> Self {
+        open.inc();
+        Self(open)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// A connection that ends when its place is taken, when its patience with a stranger is over,
@@ -102,10 +123,11 @@ pub(crate) struct Connection {
     /// While the other end takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     life: Pin<Box<Sleep>>,
+    _counted: Counted,
 }
 
 impl Connection {
-    fn new(tcp: TcpStream, seat: Seat, times: Times) -> Self {
+    fn new(tcp: TcpStream, seat: Seat, times: Times, counted: Counted) -> Self {
         Self {
             info: tcp.connect_info(),
             tcp,
@@ -115,6 +137,7 @@ impl Connection {
             life: Box::pin(tokio::time::sleep(times.life)),
             times,
             seat,
+            _counted: counted,
         }
     }
 
@@ -231,7 +254,7 @@ mod tests {
             patience: PATIENCE,
             ..Times::new(Duration::from_secs(60))
         };
-        let mut incoming = Box::pin(accept(listener, 10, times));
+        let mut incoming = Box::pin(accept(listener, 10, times, Gauge::default()));
         let mut next = async || {
             let client = TcpStream::connect(address).await.unwrap();
             let connection = futures::StreamExt::next(&mut incoming).await;
@@ -267,7 +290,7 @@ mod tests {
         ] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let mut incoming = Box::pin(accept(listener, 1, times));
+            let mut incoming = Box::pin(accept(listener, 1, times, Gauge::default()));
             let _client = TcpStream::connect(address).await.unwrap();
             let connection = futures::StreamExt::next(&mut incoming).await;
             let mut connection = connection.unwrap().unwrap();

@@ -12,6 +12,12 @@ pub enum Error {
         address: SocketAddr,
         source: std::io::Error,
     },
+    /// The same, of the port for metrics.
+    #[error("cannot serve metrics on `{address}`: {source}")]
+    BindMetrics {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     /// Certificate or key are not PEM, or do not belong together.
     #[error("cannot use the TLS certificate and key: {0}")]
     Tls(String),

@@ -30,9 +30,11 @@
 mod config;
 mod connections;
 mod error;
+mod metrics;
 mod reflection;
 mod serve;
 mod tls;
+mod trace;
 
 mod audit;
 mod call;
@@ -49,6 +51,7 @@ mod seal;
 mod bindings;
 mod metadata;
 mod parameters;
+mod planned;
 mod prepared;
 mod statement;
 

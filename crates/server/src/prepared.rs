@@ -14,6 +14,7 @@ use prost::Message;
 use tonic::{Request, Status, Streaming};
 use uuid::Uuid;
 use weft_audit::Kind;
+use weft_engine::PlannedQuery;
 
 use crate::audit::Asked;
 use crate::authenticate::Presented;
@@ -22,8 +23,9 @@ use crate::command::{FlightCommand, refuse_transaction};
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::messages::CreatePreparedStatementResult;
 use crate::parameters;
+use crate::planned;
 use crate::service::{FlightSql, encode_schema, guard};
-use crate::statement::{hash, plan, plan_bound};
+use crate::statement::{Prepared, hash, plan, plan_bound};
 use crate::status;
 use crate::stream::FlightDataStream;
 use crate::wire::wire_schema_of;
@@ -38,7 +40,7 @@ impl FlightSql {
     ) -> Result<CreatePreparedStatementResult, Status> {
         asked.statement(&request.query);
         refuse_transaction(request.transaction_id.as_ref())?;
-        let session = self.open(call, call.options.query.clone())?;
+        let session = self.open_for(asked, call, call.options.query.clone())?;
         let planned = plan(&session, &request.query, None)
             .await
             .inspect_err(|_| asked.names(&session))?;
@@ -59,6 +61,7 @@ impl FlightSql {
         };
         let (sealed, _) = self.handles.seal(call.owner(), &handle, call.now)?;
         let parameter_schema = parameters::announced(&parameters);
+        self.planned.keep(planned, planned::PREPARED);
         Ok(CreatePreparedStatementResult {
             prepared_statement_handle: sealed,
             dataset_schema: encode_schema(&schema)?,
@@ -74,18 +77,23 @@ impl FlightSql {
         call: &Call,
         sealed: &Bytes,
     ) -> Result<FlightInfo, Status> {
-        let statement = self.current(call, sealed)?;
+        let (statement, query_id) = self.current(call, sealed)?;
+        asked.statement(&statement.sql);
         let call = call.running(statement.options);
         asked.purpose(call.options.query.purpose.as_ref());
-        let session = self.open(&call, call.options.query.clone())?;
-        let prepared = Some(statement.schema_hash);
+        let session = self.open_for(asked, &call, call.options.query.clone())?;
+        let planned = self.planned.take(query_id, &session);
+        let prepared = Prepared {
+            schema_hash: statement.schema_hash,
+            planned: planned.map(PlannedQuery::with_new_query_id),
+        };
         self.info_of(
             asked,
             &call,
             &session,
             statement.sql,
             statement.parameters,
-            prepared,
+            Some(prepared),
         )
         .await
     }
@@ -97,11 +105,11 @@ impl FlightSql {
         call: &Call,
         sealed: &Bytes,
     ) -> Result<SchemaRef, Status> {
-        let statement = self.current(call, sealed)?;
+        let (statement, _) = self.current(call, sealed)?;
         asked.statement(&statement.sql);
         asked.purpose(statement.options.query.purpose.as_ref());
         let types = statement.options.wire.types;
-        let session = self.open(call, statement.options.query)?;
+        let session = self.open_for(asked, call, statement.options.query)?;
         let rows = parameters::rows(&statement.parameters)?;
         let prepared = Some((statement.schema_hash, types));
         let planned = match rows.first() {
@@ -204,13 +212,17 @@ impl FlightSql {
         self.bindings.remove(call.owner(), sealed);
     }
 
-    /// A prepared statement with what is bound to it.
-    fn current(&self, call: &Call, sealed: &Bytes) -> Result<Statement, Status> {
-        let mut statement = self.open_prepared(call, sealed)?.statement;
+    /// A prepared statement with what is bound to it, and the id it was prepared under.
+    fn current(&self, call: &Call, sealed: &Bytes) -> Result<(Statement, Uuid), Status> {
+        let Opened {
+            mut statement,
+            query_id,
+            ..
+        } = self.open_prepared(call, sealed)?;
         if let Some(bound) = self.bindings.get(call.owner(), sealed) {
             statement.parameters = bound;
         }
-        Ok(statement)
+        Ok((statement, query_id))
     }
 
     fn open_prepared(&self, call: &Call, sealed: &Bytes) -> Result<Opened, Status> {

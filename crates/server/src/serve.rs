@@ -30,6 +30,8 @@ use crate::connections::{self, Connection, Times};
 use crate::error::{Error, Result};
 use crate::handle::Handles;
 use crate::metadata::ServerInfo;
+use crate::metrics::{Metrics, MetricsPort};
+use crate::planned::Planned;
 use crate::reflection;
 use crate::seal::{Purpose, Sealer};
 use crate::service::{FlightSql, FlightSqlService};
@@ -63,6 +65,7 @@ pub struct Server {
     /// One for each age that connections reach.
     routers: Vec<Router<Layers>>,
     listener: TcpListener,
+    metrics_port: Option<MetricsPort>,
     connections: usize,
     /// Of a connection, whatever it does.
     life: Duration,
@@ -86,7 +89,7 @@ impl Server {
     /// [`Server::serve`].
     ///
     /// # Errors
-    /// When the address cannot be bound or certificate and key cannot be used.
+    /// When an address cannot be bound or certificate and key cannot be used.
     pub async fn bind(engine: Arc<Engine>, config: ServerConfig) -> Result<Self> {
         let draining = CancellationToken::new();
         let stop = CancellationToken::new();
@@ -99,14 +102,17 @@ impl Server {
         };
         let sealer = |purpose| Sealer::new(secrets.iter().copied(), purpose);
         let oidc = Oidc::new().map_err(|error| Error::Transport(error.to_string()))?;
+        let metrics = Arc::new(Metrics::default());
         let flight_sql = Arc::new(FlightSql {
             engine,
-            audit: Audit::new(config.audit.clone()),
+            audit: Audit::new(config.audit.clone(), Arc::clone(&metrics)),
+            metrics: Arc::clone(&metrics),
             gate: Gate::new(Bearers::new(sealer(Purpose::Bearer)), oidc),
             handles: Handles::new(sealer(Purpose::Handle)),
             sessions: Sessions::default(),
             carried: Carried::new(sealer(Purpose::Options)),
             bindings: Bindings::default(),
+            planned: Planned::default(),
             info: ServerInfo::new().map_err(|error| Error::Transport(error.to_string()))?,
             reader_timeout: config.reader_timeout,
             draining: draining.clone(),
@@ -149,10 +155,18 @@ impl Server {
         };
         let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
+        let metrics_port = match config.metrics {
+            Some(address) => {
+                let registry = metrics.registry(&flight_sql.engine);
+                Some(MetricsPort::bind(address, registry).await?)
+            }
+            None => None,
+        };
         Ok(Self {
             flight_sql,
             routers,
             listener,
+            metrics_port,
             connections: config.connections,
             // Tonic's own grace would keep it from asking connections of age to end at all.
             life: config.connection_age.saturating_add(AGE_GRACE),
@@ -179,6 +193,7 @@ impl Server {
             flight_sql,
             routers,
             listener,
+            metrics_port,
             connections,
             life,
             address,
@@ -189,6 +204,11 @@ impl Server {
         } = self;
         info!(%address, "listening");
         let _early = fetch_keys(&flight_sql);
+        // Until the end: how it stops is worth knowing. Dropping the set ends it.
+        let mut telling = JoinSet::new();
+        if let Some(port) = metrics_port {
+            telling.spawn(port.serve());
+        }
         let mut serving = JoinSet::new();
         let mut takers = Vec::new();
         for router in routers {
@@ -199,7 +219,8 @@ impl Server {
             serving.spawn(router.serve_with_incoming_shutdown(incoming, signal));
         }
         let times = Times::new(life);
-        let accepted = connections::accept(listener, connections, times);
+        let open = flight_sql.metrics.connections.clone();
+        let accepted = connections::accept(listener, connections, times, open);
         tokio::select! {
             served = all(&mut serving) => return served,
             () = deal(accepted, takers) => {}

@@ -30,6 +30,8 @@ use crate::call::Call;
 use crate::command::FlightCommand;
 use crate::handle::{self, Handles};
 use crate::metadata::ServerInfo;
+use crate::metrics::Metrics;
+use crate::planned::Planned;
 use crate::session::{Carried, Sessions};
 use crate::stream::{FlightDataStream, Terms};
 use crate::wire::{WireOptions, schema_message};
@@ -42,11 +44,13 @@ type BoxedStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'sta
 pub(crate) struct FlightSql {
     pub(crate) engine: Arc<Engine>,
     pub(crate) audit: Audit,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) gate: Gate,
     pub(crate) handles: Handles,
     pub(crate) sessions: Sessions,
     pub(crate) carried: Carried,
     pub(crate) bindings: Bindings,
+    pub(crate) planned: Planned,
     pub(crate) info: ServerInfo,
     /// How long a result waits for a client that takes nothing of it.
     pub(crate) reader_timeout: Duration,
@@ -73,11 +77,12 @@ impl FlightSql {
             patience: self.reader_timeout,
             room: Arc::clone(&call.room),
             compression: wire.compression,
+            metrics: Arc::clone(&self.metrics),
         }
     }
 
     async fn flight_info(&self, request: Request<FlightDescriptor>) -> Result<FlightInfo, Status> {
-        let mut asked = self.audit.asked(Kind::Plan, &request);
+        let mut asked = self.audit.asked(Kind::Plan, &request).by("GetFlightInfo");
         let info = guard(self.info_of_command(&mut asked, request)).await;
         self.audit.settle(asked, info).await
     }
@@ -104,7 +109,7 @@ impl FlightSql {
     }
 
     async fn schema(&self, request: Request<FlightDescriptor>) -> Result<SchemaResult, Status> {
-        let mut asked = self.audit.asked(Kind::Plan, &request);
+        let mut asked = self.audit.asked(Kind::Plan, &request).by("GetSchema");
         let schema = guard(self.schema_of_command(&mut asked, request)).await;
         self.audit.settle(asked, schema).await
     }
@@ -134,7 +139,7 @@ impl FlightSql {
     }
 
     async fn stream(&self, request: Request<Ticket>) -> Result<FlightDataStream, Status> {
-        let mut asked = self.audit.asked(Kind::Statement, &request);
+        let mut asked = self.audit.asked(Kind::Statement, &request).by("DoGet");
         let stream = guard(self.stream_of_ticket(&mut asked, request)).await;
         self.audit.settle(asked, stream).await
     }

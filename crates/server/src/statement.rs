@@ -1,4 +1,5 @@
-//! Statements: planned for their `FlightInfo`, planned again and run for `DoGet`.
+//! Statements: planned for their `FlightInfo`, run for `DoGet`: as planned before, where this
+//! server did and nothing has changed, else planned again.
 
 use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightInfo;
@@ -14,6 +15,7 @@ use crate::audit::Asked;
 use crate::call::Call;
 use crate::handle::{self, Content, Statement, StatementHandle};
 use crate::parameters;
+use crate::planned;
 use crate::service::FlightSql;
 use crate::status;
 use crate::stream::{self, FlightDataStream, Sink, Stopped};
@@ -28,7 +30,7 @@ impl FlightSql {
         sql: String,
     ) -> Result<FlightInfo, Status> {
         asked.statement(&sql);
-        let session = self.open(call, call.options.query.clone())?;
+        let session = self.open_for(asked, call, call.options.query.clone())?;
         self.info_of(asked, call, &session, sql, Bytes::new(), None)
             .await
     }
@@ -41,15 +43,14 @@ impl FlightSql {
         sql: &str,
     ) -> Result<SchemaRef, Status> {
         asked.statement(sql);
-        let session = self.open(call, call.options.query.clone())?;
+        let session = self.open_for(asked, call, call.options.query.clone())?;
         let planned = plan(&session, sql, None)
             .await
             .inspect_err(|_| asked.names(&session))?;
         Ok(wire_schema_of(&planned.schema(), call.options.wire.types))
     }
 
-    /// The `FlightInfo` of a statement with its bound `parameters`; `prepared` is
-    /// the hash of the schema it was prepared with.
+    /// The `FlightInfo` of a statement with its bound `parameters`.
     pub(crate) async fn info_of(
         &self,
         asked: &mut Asked,
@@ -57,17 +58,22 @@ impl FlightSql {
         session: &GovernedSession,
         sql: String,
         parameters: Bytes,
-        prepared: Option<[u8; 32]>,
+        prepared: Option<Prepared>,
     ) -> Result<FlightInfo, Status> {
         asked.statement(&sql);
         let rows = parameters::rows(&parameters)?;
-        let told = prepared.map(|hash| (hash, call.options.wire.types));
-        let planned = plan_bound(session, &sql, rows.first(), told)
-            .await
-            .inspect_err(|_| {
-                asked.parameters(&rows);
-                asked.names(session);
-            })?;
+        let (told, planned) = prepared.map_or((None, None), |prepared| {
+            let told = (prepared.schema_hash, call.options.wire.types);
+            (Some(told), prepared.planned)
+        });
+        let planned = match planned.filter(|_| rows.is_empty()) {
+            Some(planned) => as_told(planned, told),
+            None => plan_bound(session, &sql, rows.first(), told).await,
+        };
+        let planned = planned.inspect_err(|_| {
+            asked.parameters(&rows);
+            asked.names(session);
+        })?;
         let schema = wire_schema_of(&planned.schema(), call.options.wire.types);
         let statement = Statement {
             schema_hash: hash(&schema)?,
@@ -82,7 +88,11 @@ impl FlightSql {
         };
         let info = self.info_with_ticket(call, &handle, &schema)?;
         // Results of several rows of parameters are ordered only one by one.
-        Ok(info.with_ordered(planned.is_ordered() && rows.len() <= 1))
+        let is_ordered = planned.is_ordered() && rows.len() <= 1;
+        if rows.len() <= 1 {
+            self.planned.keep(planned, planned::TICKET);
+        }
+        Ok(info.with_ordered(is_ordered))
     }
 
     /// A `FlightInfo` with one endpoint at this server.
@@ -116,23 +126,27 @@ impl FlightSql {
         asked.statement(&statement.sql);
         asked.query_id(query_id);
         let wire = statement.options.wire;
-        let session = self.open(call, statement.options.query)?;
+        let session = self.open_for(asked, call, statement.options.query)?;
         let rows = parameters::rows(&statement.parameters)?;
         asked.parameters(&rows);
         let mut rows = rows.into_iter();
         let sql = statement.sql;
-        let first = plan_bound(&session, &sql, rows.next().as_ref(), None)
-            .await
-            .inspect_err(|_| asked.names(&session))?;
+        let row = rows.next();
+        let first = match self.planned.take(query_id, &session) {
+            Some(planned) => planned,
+            None => plan_bound(&session, &sql, row.as_ref(), None)
+                .await
+                .inspect_err(|_| asked.names(&session))?,
+        };
         let schema = wire_schema_of(&first.schema(), wire.types);
         if hash(&schema)? != statement.schema_hash {
             asked.names(&session);
             return Err(schema_changed());
         }
         let first = first.with_query_id(query_id);
-        let entry = self.audit.begin(asked, &first);
+        let begun = self.audit.begin(asked, &first, &self.stop);
         stream::spawn(schema, self.terms(call, wire), move |mut sink| async move {
-            sink.record(entry);
+            sink.record(begun);
             let ran = run_all(first, &session, &sql, rows, query_id, &mut sink);
             let ran = Box::pin(ran).await;
             sink.end(ran).await
@@ -158,6 +172,14 @@ async fn run_all(
     Ok(running)
 }
 
+/// What preparing a statement left of it.
+pub(crate) struct Prepared {
+    /// Of the schema that the client was told.
+    pub(crate) schema_hash: [u8; 32],
+    /// Where it is here still.
+    pub(crate) planned: Option<PlannedQuery>,
+}
+
 /// The hash of the schema that a client was told, and the types in it.
 pub(crate) type Told = ([u8; 32], Types);
 
@@ -168,11 +190,15 @@ pub(crate) async fn plan(
     sql: &str,
     prepared: Option<Told>,
 ) -> Result<PlannedQuery, Status> {
-    let planned = session
-        .plan(sql)
+    let planned = Box::pin(session.plan(sql))
         .await
         .map_err(|error| status::of_engine(&error, None))?;
-    match prepared {
+    as_told(planned, prepared)
+}
+
+/// `planned`, if it has the columns that the client was `told`.
+fn as_told(planned: PlannedQuery, told: Option<Told>) -> Result<PlannedQuery, Status> {
+    match told {
         Some((told, types)) if hash(&wire_schema_of(&planned.schema(), types))? != told => {
             Err(schema_changed())
         }
@@ -213,8 +239,7 @@ pub(crate) async fn plan_bound(
         )));
     }
     match row {
-        Some(row) => planned
-            .bind(row)
+        Some(row) => Box::pin(planned.bind(row))
             .await
             .map_err(|error| status::of_engine(&error, Some(query_id))),
         None => Ok(planned),

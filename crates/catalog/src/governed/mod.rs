@@ -20,6 +20,7 @@ mod private_session;
 mod scan;
 mod stream;
 mod table;
+mod traced;
 mod unparsed;
 mod unpruned;
 mod verify;

@@ -47,6 +47,7 @@ use weft_policy::PrincipalId;
 use super::entitlement::EntitlementTables;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
+use super::traced::ScanSpans;
 use super::visible_rows::{RunCount, VisibleRows};
 use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
@@ -84,11 +85,14 @@ pub struct GovernedScanExec {
     markers: Arc<[usize]>,
     /// Whether every cell of the table is visible.
     hides_nothing: bool,
+    /// Whether every row of the table is.
+    hides_no_row: bool,
     /// The user's filters that run inside, as the user may read them.
     pushed: Arc<[String]>,
     limit: Option<usize>,
     rows: VisibleRows,
     run: Arc<RunCount>,
+    spans: ScanSpans,
     properties: Arc<PlanProperties>,
 }
 
@@ -108,6 +112,7 @@ pub(crate) struct Seal {
     pub(crate) markers: Vec<usize>,
     /// Whether every cell of the table is visible.
     pub(crate) hides_nothing: bool,
+    pub(crate) hides_no_row: bool,
     pub(crate) pushed: Vec<String>,
     pub(crate) limit: Option<usize>,
     pub(crate) rows: VisibleRows,
@@ -134,10 +139,12 @@ impl GovernedScanExec {
             open_columns: seal.open_columns.into(),
             markers: seal.markers.into(),
             hides_nothing: seal.hides_nothing,
+            hides_no_row: seal.hides_no_row,
             pushed: seal.pushed.into(),
             limit: seal.limit,
             rows: seal.rows,
             run: Arc::default(),
+            spans: ScanSpans::default(),
             properties: Arc::new(properties),
         }
     }
@@ -184,10 +191,12 @@ impl GovernedScanExec {
             open_columns: Arc::clone(&self.open_columns),
             markers: Arc::clone(&self.markers),
             hides_nothing: self.hides_nothing,
+            hides_no_row: self.hides_no_row,
             pushed: Arc::clone(&self.pushed),
             limit: self.limit,
             rows: self.rows.clone(),
             run: Arc::default(),
+            spans: ScanSpans::default(),
             properties: Arc::clone(&self.properties),
         }
     }
@@ -342,15 +351,18 @@ impl ExecutionPlan for GovernedScanExec {
     ) -> Result<SendableRecordBatchStream> {
         let private = self.private_context(&context);
         let table = &self.identity.table;
+        let all = self.properties.partitioning.partition_count();
+        let span = self.spans.begin(&context, table, &self.inner, all);
         let inner =
             partitions::execute(&self.inner, partition, private).map_err(|e| redact(table, e))?;
         // A run that reads everything the principal may see has counted it.
-        let counter =
-            (self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty())
-                .then(|| {
-                    self.rows
-                        .counter(&self.run, self.properties.partitioning.partition_count())
-                });
+        let reads_all =
+            self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty();
+        let is_told = self.hides_no_row && !self.rows.are_known();
+        let counter = (reads_all || is_told).then(|| {
+            let all_of = (!reads_all).then(|| Arc::clone(&self.product));
+            self.rows.counter(&self.run, all, all_of)
+        });
         Ok(Box::pin(SealedStream::new(
             inner,
             Arc::clone(self.properties.eq_properties.schema()),
@@ -358,6 +370,7 @@ impl ExecutionPlan for GovernedScanExec {
             Arc::clone(&self.markers),
             self.hides_nothing,
             counter,
+            span,
         )))
     }
 
@@ -449,7 +462,7 @@ impl ExecutionPlan for GovernedScanExec {
     }
 }
 
-fn metric_total(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
+pub(super) fn metric_total(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
     let own = plan
         .metrics()
         .map(|metrics| {

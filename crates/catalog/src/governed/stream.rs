@@ -13,6 +13,7 @@ use futures::{Stream, StreamExt};
 use weft_mesh::TableId;
 
 use super::below_nulls::emptied;
+use super::traced::ScanSpan;
 use super::visible_rows::RowCounter;
 use crate::error::{SchemaMismatch, SourceError, redact};
 
@@ -32,6 +33,8 @@ pub(crate) struct SealedStream {
     /// Whether every cell of the table is visible.
     hides_nothing: bool,
     counter: Option<RowCounter>,
+    /// Where traces are collected.
+    span: Option<Arc<ScanSpan>>,
     state: State,
 }
 
@@ -56,6 +59,7 @@ impl SealedStream {
         markers: Arc<[usize]>,
         hides_nothing: bool,
         counter: Option<RowCounter>,
+        span: Option<Arc<ScanSpan>>,
     ) -> Self {
         Self {
             inner,
@@ -64,6 +68,7 @@ impl SealedStream {
             markers,
             hides_nothing,
             counter,
+            span,
             state: State::Running,
         }
     }
@@ -163,7 +168,11 @@ impl Stream for SealedStream {
                 if let Some(counter) = &mut self.counter {
                     counter.add(batch.num_rows());
                 }
-                Some(self.checked(&batch))
+                let checked = self.checked(&batch);
+                if let (Some(span), Ok(batch)) = (&self.span, &checked) {
+                    span.gave(batch.num_rows());
+                }
+                Some(checked)
             }
             Some(Err(error)) => {
                 self.counter = None;

@@ -376,6 +376,7 @@ impl TableProvider for GovernedTable {
             partitions,
             open_columns: wanted.iter().map(|i| self.is_open(*i)).collect(),
             hides_nothing: self.hides_nothing(),
+            hides_no_row: self.access.rows.is_none(),
             markers: marked.into_iter().map(|(column, _)| column).collect(),
             schema: Arc::clone(&schema),
             pushed: safe.iter().map(ToString::to_string).collect(),

@@ -4,7 +4,8 @@
 //! They must not be a channel: footers count hidden rows, and stored bytes
 //! count columns that no contract declares. What is told is the number of rows
 //! that this principal has been shown by this very access before, and may count
-//! anyway. Until then every table is in one class.
+//! anyway; of a table that hides no row, what the footers say that the principal's
+//! own queries have read. Until then every table is in one class.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use weft_policy::PrincipalId;
+
+use crate::product::ProductTable;
 
 /// Visible rows learned from full scans of one data snapshot.
 #[derive(Clone, Default)]
@@ -69,12 +72,24 @@ impl VisibleRows {
         self.counts.get(&self.seen).unwrap_or(UNTOLD).max(1)
     }
 
-    /// Counts one partition of a run over `partitions`; only a complete run is learned.
-    pub(crate) fn counter(&self, run: &Arc<RunCount>, partitions: usize) -> RowCounter {
+    /// Whether they have been counted.
+    pub(crate) fn are_known(&self) -> bool {
+        self.counts.get(&self.seen).is_some()
+    }
+
+    /// Counts one partition of a run over `partitions`; only a complete run is learned. Where
+    /// that run does not read every row, but `all_of` hides none, its footers are asked.
+    pub(crate) fn counter(
+        &self,
+        run: &Arc<RunCount>,
+        partitions: usize,
+        all_of: Option<Arc<ProductTable>>,
+    ) -> RowCounter {
         RowCounter {
             rows: self.clone(),
             run: Arc::clone(run),
             partitions,
+            all_of,
             seen: 0,
         }
     }
@@ -98,6 +113,7 @@ pub(crate) struct RowCounter {
     rows: VisibleRows,
     run: Arc<RunCount>,
     partitions: usize,
+    all_of: Option<Arc<ProductTable>>,
     seen: usize,
 }
 
@@ -110,8 +126,13 @@ impl RowCounter {
     pub(crate) fn finish(self) {
         self.run.rows.fetch_add(self.seen, Ordering::AcqRel);
         if self.run.finished.fetch_add(1, Ordering::AcqRel) + 1 == self.partitions {
-            let total = self.run.rows.load(Ordering::Acquire);
-            self.rows.counts.learn(self.rows.seen.clone(), total);
+            let total = match &self.all_of {
+                None => Some(self.run.rows.load(Ordering::Acquire)),
+                Some(product) => product.rows_by_footers(),
+            };
+            if let Some(total) = total {
+                self.rows.counts.learn(self.rows.seen.clone(), total);
+            }
         }
     }
 }

@@ -5,6 +5,8 @@
 //! swap a whole [`MeshSnapshot`]: a query holds the one it began with.
 
 mod background;
+mod counts;
+mod footers;
 mod load;
 mod refresh;
 mod still;
@@ -17,11 +19,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use datafusion::execution::cache::cache_manager::{CacheManager, CacheManagerConfig};
+use datafusion::execution::cache::cache_manager::{
+    CacheManager, CacheManagerConfig, FileMetadataCache,
+};
 use tokio::sync::{Notify, watch};
 use weft_mesh::Fault;
 
 pub use self::background::Background;
+use self::counts::Reloads;
+pub use self::counts::{MeshCounts, ReloadCounts};
+use self::footers::FooterCache;
+pub use self::footers::FooterCounts;
 use self::load::Known;
 use crate::error::{Error, Result};
 use crate::mesh_snapshot::{Epoch, MeshSnapshot};
@@ -85,6 +93,9 @@ pub struct LiveMesh {
     manifest: Option<PathBuf>,
     config: CatalogConfig,
     caches: Arc<CacheManager>,
+    /// That of `caches`, which counts.
+    footers: Arc<FooterCache>,
+    reload_counts: Reloads,
     current: ArcSwap<MeshSnapshot>,
     /// One reload at a time.
     known: tokio::sync::Mutex<Known>,
@@ -103,9 +114,10 @@ impl LiveMesh {
     /// [`Error::Manifests`] with every fault where `mesh.yaml` itself has one. A
     /// domain with a fault is left out, and said in the log.
     pub async fn open(mesh_yaml: &Path, config: CatalogConfig) -> Result<Arc<Self>> {
-        let caches = caches(&config)?;
+        let caches = Caches::new(&config)?;
         let mut known = Known::default();
-        let (snapshot, _) = load::assemble(mesh_yaml, &config, &caches, &mut known, None).await?;
+        let assembled = load::assemble(mesh_yaml, &config, &caches.all, &mut known, None);
+        let (snapshot, _) = assembled.await?;
         let manifest = Some(mesh_yaml.to_owned());
         Ok(Self::new(manifest, config, caches, snapshot, known))
     }
@@ -113,14 +125,16 @@ impl LiveMesh {
     fn new(
         manifest: Option<PathBuf>,
         config: CatalogConfig,
-        caches: Arc<CacheManager>,
+        caches: Caches,
         snapshot: MeshSnapshot,
         known: Known,
     ) -> Arc<Self> {
         Arc::new(Self {
             manifest,
             config,
-            caches,
+            caches: caches.all,
+            footers: caches.footers,
+            reload_counts: Reloads::default(),
             current: ArcSwap::from_pointee(snapshot),
             known: tokio::sync::Mutex::new(known),
             swap: Mutex::new(()),
@@ -146,15 +160,14 @@ impl LiveMesh {
         let Some(manifest) = &self.manifest else {
             return ReloadReport::kept(&before, Vec::new());
         };
-        match load::assemble(
+        let assembled = load::assemble(
             manifest,
             &self.config,
             &self.caches,
             &mut known,
             Some(&before),
-        )
-        .await
-        {
+        );
+        let report = match assembled.await {
             Ok((snapshot, report)) => {
                 self.swap(|now| Some(refresh::carried_over(&before, now, &snapshot)));
                 self.reloaded.notify_one();
@@ -170,7 +183,9 @@ impl LiveMesh {
                 };
                 ReloadReport::kept(&before, faults)
             }
-        }
+        };
+        self.reload_counts.count(&report);
+        report
     }
 
     /// Lists every storage now.
@@ -200,17 +215,29 @@ impl LiveMesh {
     }
 }
 
-fn caches(config: &CatalogConfig) -> Result<Arc<CacheManager>> {
-    Ok(CacheManager::try_new(&CacheManagerConfig {
-        file_metadata_cache: None,
-        // Keys of these two hold no version of a file, and nothing here needs them.
-        file_statistics_cache: None,
-        file_statistics_cache_limit: 0,
-        list_files_cache: None,
-        list_files_cache_limit: 0,
-        list_files_cache_ttl: None,
-        metadata_cache_limit: config.footer_cache,
-    })?)
+/// The caches of a mesh.
+struct Caches {
+    all: Arc<CacheManager>,
+    /// One of them.
+    footers: Arc<FooterCache>,
+}
+
+impl Caches {
+    fn new(config: &CatalogConfig) -> Result<Self> {
+        let footers = Arc::new(FooterCache::new(config.footer_cache));
+        let counted: Arc<FileMetadataCache> = Arc::<FooterCache>::clone(&footers);
+        let all = CacheManager::try_new(&CacheManagerConfig {
+            file_metadata_cache: Some(counted),
+            // Keys of these two hold no version of a file, and nothing here needs them.
+            file_statistics_cache: None,
+            file_statistics_cache_limit: 0,
+            list_files_cache: None,
+            list_files_cache_limit: 0,
+            list_files_cache_ttl: None,
+            metadata_cache_limit: config.footer_cache,
+        })?;
+        Ok(Self { all, footers })
+    }
 }
 
 impl std::fmt::Debug for LiveMesh {

@@ -24,7 +24,7 @@ use weft_policy::PolicySnapshot;
 use super::load::Known;
 use super::refresh::list_tables;
 use super::tables::open_tables;
-use super::{CatalogConfig, LiveMesh, caches};
+use super::{Caches, CatalogConfig, LiveMesh};
 use crate::error::{Error, Result};
 use crate::mask::MaskKeys;
 use crate::mesh_snapshot::{Epoch, Governance, MeshSnapshot};
@@ -54,8 +54,8 @@ impl LiveMesh {
             start_wait: Duration::ZERO,
             ..CatalogConfig::default()
         };
-        let caches = caches(&config)?;
-        let (store, products) = open_tables(&domains, &caches, &config, None).await;
+        let caches = Caches::new(&config)?;
+        let (store, products) = open_tables(&domains, &caches.all, &config, None).await;
         let governance = Governance {
             mesh_name: mesh.name.to_string(),
             domains,

@@ -20,6 +20,8 @@ pub(super) async fn open_tables(
     config: &CatalogConfig,
     previous: Option<&MeshSnapshot>,
 ) -> (MeshStore, Vec<Arc<ProductTable>>) {
+    let traffic = previous.map(|p| Arc::clone(p.store().traffic()));
+    let traffic = traffic.unwrap_or_default();
     let mut storages = HashMap::new();
     for domain in domains {
         for manifest in &domain.storages {
@@ -31,7 +33,10 @@ pub(super) async fn open_tables(
                 .and_then(|p| p.store().storage(&key))
                 .filter(|s| s.is_current(manifest));
             let storage = existing.map_or_else(
-                || Arc::new(Storage::open(key.clone(), manifest)),
+                || {
+                    let storage = Storage::open(key.clone(), manifest);
+                    Arc::new(storage.counted_in(traffic.of(&key.domain)))
+                },
                 Arc::clone,
             );
             storages.insert(key, storage);
@@ -51,7 +56,7 @@ pub(super) async fn open_tables(
             products.push(product(domain, table, storage, caches, old));
         }
     }
-    let store = MeshStore::new(storages.into_values());
+    let store = MeshStore::new(storages.into_values()).counted_in(traffic);
     let is_waited_for = !config.start_wait.is_zero();
     let new = products.iter().filter(|p| is_waited_for && p.is_unlisted());
     let listed = list_tables(&store, new, Some(config.start_wait)).await;

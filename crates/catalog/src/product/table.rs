@@ -179,6 +179,27 @@ impl ProductTable {
         &self.visible_counts
     }
 
+    /// The rows of all files, by the footers that are in the cache: those of the others are taken
+    /// to be like them. `None` where there are none.
+    pub(crate) fn rows_by_footers(&self) -> Option<usize> {
+        let data = self.data.as_ref().ok()?;
+        let footers = self.caches.get_file_metadata_cache();
+        let mut known = 0;
+        let mut rows: usize = 0;
+        for file in data.files() {
+            let path = &file.object_meta.location;
+            if footers.contains_key(path)
+                && let Some(footer) = footers.get(path)
+                && let Some(count) = formats::rows_by_footer(&footer)
+            {
+                known += 1;
+                rows = rows.saturating_add(count);
+            }
+        }
+        let all = rows.saturating_mul(data.files().len());
+        all.checked_div(known)
+    }
+
     /// Whether its files have never been looked for.
     pub(crate) fn is_unlisted(&self) -> bool {
         self.data.as_ref().is_err_and(|why| why.reason == UNLISTED)

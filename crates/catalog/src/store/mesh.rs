@@ -12,6 +12,7 @@ use object_store::{Error, GetOptions, GetResult, ObjectMeta, Result};
 
 use super::read_only::{Reads, failed};
 use super::storage::{Storage, StorageKey, join, relocate};
+use super::traffic::DomainTraffic;
 
 /// Routes `<domain>/<storage>/<key>` to that storage's client.
 ///
@@ -20,13 +21,26 @@ use super::storage::{Storage, StorageKey, join, relocate};
 pub(crate) struct MeshStore {
     /// By `<domain>/<storage>`.
     storages: BTreeMap<String, Arc<Storage>>,
+    /// Where the storages count, of this mesh and of those that it follows.
+    traffic: Arc<DomainTraffic>,
 }
 
 impl MeshStore {
     pub(crate) fn new(storages: impl IntoIterator<Item = Arc<Storage>>) -> Self {
         Self {
             storages: storages.into_iter().map(|s| (s.key().route(), s)).collect(),
+            traffic: Arc::default(),
         }
+    }
+
+    /// The same, told where its storages count.
+    pub(crate) fn counted_in(mut self, traffic: Arc<DomainTraffic>) -> Self {
+        self.traffic = traffic;
+        self
+    }
+
+    pub(crate) fn traffic(&self) -> &Arc<DomainTraffic> {
+        &self.traffic
     }
 
     pub(crate) fn storages(&self) -> impl Iterator<Item = &Arc<Storage>> {

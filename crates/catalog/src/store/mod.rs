@@ -17,12 +17,14 @@ mod s3;
 mod storage;
 #[cfg(test)]
 pub(crate) mod tests;
+mod traffic;
 
 pub(crate) use mesh::MeshStore;
 pub(crate) use pinned::PinnedStore;
 pub(crate) use read_only::{ReadOnly, Reads, failed};
 pub use storage::StorageRequests;
 pub(crate) use storage::{Storage, StorageKey};
+pub use traffic::DomainReads;
 
 /// The only address that a scan inside a seal can resolve.
 pub(crate) const MESH_URL: &str = "mesh://data";

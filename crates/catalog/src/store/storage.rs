@@ -18,6 +18,7 @@ use weft_mesh::{Secret, StorageUrl};
 use super::local::LocalFolder;
 use super::read_only::{ReadOnly, failed};
 use super::s3;
+use super::traffic::Traffic;
 
 /// Requests that one storage answers at a time.
 const CONCURRENT_REQUESTS: usize = 64;
@@ -69,6 +70,8 @@ pub(crate) struct Storage {
     permits: Semaphore,
     gets: AtomicU64,
     lists: AtomicU64,
+    /// Counted for the domain as well.
+    traffic: Arc<Traffic>,
     /// Somebody saw data that is not as listed.
     stale: Notify,
     refreshing: Mutex<()>,
@@ -121,9 +124,16 @@ impl Storage {
             permits: Semaphore::new(CONCURRENT_REQUESTS),
             gets: AtomicU64::new(0),
             lists: AtomicU64::new(0),
+            traffic: Arc::default(),
             stale: Notify::new(),
             refreshing: Mutex::new(()),
         }
+    }
+
+    /// The same storage, which counts for its domain there.
+    pub(crate) fn counted_in(mut self, traffic: Arc<Traffic>) -> Self {
+        self.traffic = traffic;
+        self
     }
 
     #[cfg(test)]
@@ -190,6 +200,7 @@ impl Storage {
             source: Box::new(e),
         })?;
         self.gets.fetch_add(1, Ordering::Relaxed);
+        self.traffic.got();
         let answer = timeout(ANSWER_TIMEOUT, client.store.get_opts(&inner, options)).await;
         let answer = answer.unwrap_or_else(|silence| {
             Err(Error::Generic {
@@ -200,15 +211,18 @@ impl Storage {
         let mut result = answer.map_err(|e| relocate(e, location))?;
         result.meta.location = location.clone();
         let length = result.range.end.saturating_sub(result.range.start);
-        if length <= SMALL
-            && let GetResultPayload::Stream(body) = result.payload
-        {
-            let chunks: Vec<_> = body
-                .try_collect()
-                .await
-                .map_err(|e| relocate(e, location))?;
-            result.payload =
-                GetResultPayload::Stream(futures::stream::iter(chunks.into_iter().map(Ok)).boxed());
+        if let GetResultPayload::Stream(body) = result.payload {
+            let traffic = Arc::clone(&self.traffic);
+            let body = body.inspect_ok(move |chunk| traffic.gave(chunk.len()));
+            result.payload = GetResultPayload::Stream(if length <= SMALL {
+                let chunks: Vec<_> = body
+                    .try_collect()
+                    .await
+                    .map_err(|e| relocate(e, location))?;
+                futures::stream::iter(chunks.into_iter().map(Ok)).boxed()
+            } else {
+                body.boxed()
+            });
         }
         // A larger body streams at the pace of the query, which may wait for
         // another request of its own: it must not hold a permit meanwhile.
@@ -226,6 +240,7 @@ impl Storage {
             let within = client.inward(prefix)?;
             let within = (!within.is_root()).then_some(&within);
             self.lists.fetch_add(1, Ordering::Relaxed);
+            self.traffic.listed();
             let objects = match offset {
                 Some(offset) => client
                     .store

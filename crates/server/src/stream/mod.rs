@@ -26,11 +26,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
-use weft_audit::Entry;
+use weft_audit::Outcome;
 use weft_engine::RunningQuery;
 
 use self::encode::Encoder;
 use self::recorded::Recorded;
+use crate::audit::{Begun, outcome_of};
+use crate::metrics::{Measured, Metrics};
 use crate::status;
 
 /// Messages that wait for the client.
@@ -52,8 +54,13 @@ pub(crate) struct Sink {
     encoder: Encoder,
     messages: Sender<Waiting>,
     recorded: Option<Recorded>,
+    /// Where the result is that of a statement.
+    measured: Option<Measured>,
     terms: Terms,
 }
+
+/// A message of so many rows.
+type Message = (FlightData, usize);
 
 /// A message on its way, and the room that it takes until its successor is asked for.
 type Waiting = (FlightData, OwnedSemaphorePermit);
@@ -73,6 +80,7 @@ pub(crate) struct Terms {
     pub(crate) room: Arc<Semaphore>,
     /// Of its messages, where the client asks for it.
     pub(crate) compression: Option<CompressionType>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Why a producer stopped before its end.
@@ -104,9 +112,11 @@ impl Stopped {
 }
 
 impl Sink {
-    /// From here on the result is recorded as `entry`.
-    pub(crate) fn record(&mut self, entry: Option<Entry>) {
+    /// From here on the result is recorded and counted as that of the statement that has begun.
+    pub(crate) fn record(&mut self, begun: Begun) {
+        let Begun { entry, measured } = begun;
         self.recorded = entry.map(|entry| Recorded::new(entry, self.terms.stop.clone()));
+        self.measured = Some(measured);
     }
 
     /// Sends `batch` in messages of about a megabyte, as the client takes them.
@@ -115,7 +125,7 @@ impl Sink {
             let message = self.encoder.slice(batch, &range)?;
             let ready = match &mut self.recorded {
                 Some(recorded) => recorded.hold(message, range.len()).await?,
-                None => Some(message),
+                None => Some((message, range.len())),
             };
             if let Some(message) = ready {
                 self.pass(message).await?;
@@ -137,7 +147,7 @@ impl Sink {
         Ok(work.await)
     }
 
-    async fn pass(&self, message: FlightData) -> Result<(), Stopped> {
+    async fn pass(&self, (message, rows): Message) -> Result<(), Stopped> {
         let patience = self.terms.patience;
         let bytes = message.data_header.len() + message.data_body.len();
         let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
@@ -148,6 +158,10 @@ impl Sink {
             let room = Arc::clone(&self.terms.room);
             let room = room.acquire_many_owned(kibibytes.min(ROOM_KIBIBYTES));
             place.send((message, room.await.map_err(|_| Stopped::Gone)?));
+            self.terms.metrics.sent(rows, bytes);
+            if let Some(measured) = &self.measured {
+                measured.sent(rows, bytes);
+            }
             Ok(())
         };
         let sent = tokio::time::timeout(patience, sent).await;
@@ -162,17 +176,33 @@ impl Sink {
 
     /// The result is over. How it ended is on record before the client can know.
     pub(crate) async fn end(mut self, ran: Result<RunningQuery, Stopped>) -> Result<(), Stopped> {
-        let Some(mut recorded) = self.recorded.take() else {
-            return ran.map(drop);
+        let ended = match self.recorded.take() {
+            Some(mut recorded) => {
+                let ran = ran.and_then(|running| match running.revoked().now_or_never() {
+                    Some(reason) => Err(Stopped::of_engine(&reason, running.query_id())),
+                    None => Ok(running),
+                });
+                recorded.end(ran.map(drop)).await
+            }
+            None => ran.map(|_| None),
         };
-        let ran = ran.and_then(|running| match running.revoked().now_or_never() {
-            Some(reason) => Err(Stopped::of_engine(&reason, running.query_id())),
-            None => Ok(running),
-        });
-        match recorded.end(ran.map(drop)).await? {
+        if let (Some(measured), Some(outcome)) = (&mut self.measured, outcome(&ended)) {
+            measured.end(outcome);
+        }
+        match ended? {
             Some(last) => self.pass(last).await,
             None => Ok(()),
         }
+    }
+}
+
+/// How a statement ended; it tells itself when nobody is left to wait for that.
+fn outcome<T>(ended: &Result<T, Stopped>) -> Option<Outcome> {
+    match ended {
+        Ok(_) => Some(Outcome::Ok),
+        Err(Stopped::Failed(status)) => Some(outcome_of(status)),
+        Err(Stopped::Revoked(_)) => Some(Outcome::Revoked),
+        Err(Stopped::Gone) => None,
     }
 }
 
@@ -217,6 +247,7 @@ where
         encoder,
         messages: sender,
         recorded: None,
+        measured: None,
         terms: terms.clone(),
     };
     let result = produce(sink);
@@ -320,6 +351,7 @@ mod tests {
             patience: Duration::from_secs(300),
             room: Arc::new(Semaphore::new(ROOM_KIBIBYTES as usize)),
             compression: None,
+            metrics: Arc::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use arrow_flight::FlightData;
 use tokio_util::sync::CancellationToken;
 use weft_audit::{Entry, Outcome};
 
-use super::Stopped;
+use super::{Message, Stopped};
 use crate::audit::{note_status, outcome_of, unwritable};
 
 /// The entry of a result, and the message that waits.
@@ -15,7 +15,7 @@ use crate::audit::{note_status, outcome_of, unwritable};
 pub(crate) struct Recorded {
     /// None when it has ended.
     entry: Option<Entry>,
-    held: Option<(FlightData, usize)>,
+    held: Option<Message>,
     /// Ends what still runs when the server does.
     stop: CancellationToken,
 }
@@ -34,7 +34,7 @@ impl Recorded {
         &mut self,
         message: FlightData,
         rows: usize,
-    ) -> Result<Option<FlightData>, Stopped> {
+    ) -> Result<Option<Message>, Stopped> {
         let Some((ready, rows)) = self.held.replace((message, rows)) else {
             return Ok(None);
         };
@@ -42,7 +42,7 @@ impl Recorded {
         if let Some(entry) = &mut self.entry {
             count(entry, &ready, rows);
         }
-        Ok(Some(ready))
+        Ok(Some((ready, rows)))
     }
 
     /// Writes down that the statement runs: before any of its rows leave while more may follow,
@@ -59,7 +59,7 @@ impl Recorded {
     pub(crate) async fn end(
         &mut self,
         ran: Result<(), Stopped>,
-    ) -> Result<Option<FlightData>, Stopped> {
+    ) -> Result<Option<Message>, Stopped> {
         let Some(mut entry) = self.entry.take() else {
             return ran.map(|()| None);
         };
@@ -84,7 +84,7 @@ impl Recorded {
             count(&mut entry, last, *rows);
         }
         match entry.end(outcome).await {
-            Ok(()) => Ok(ended?.map(|(last, _)| last)),
+            Ok(()) => ended,
             Err(why) => {
                 let status = unwritable(&why);
                 let record = entry.record();

@@ -228,6 +228,9 @@ async fn a_reload_takes_what_is_new_and_reuses_the_rest() {
     let same = live.reload().await;
     assert!(same.applied);
     assert_eq!(same.epoch, Epoch(1), "nothing has changed");
+    assert_eq!(live.counts().reloads.applied, 1);
+    let reads = live.counts().reads;
+    assert!(reads.iter().any(|it| it.domain == "sales" && it.lists > 0));
     assert!(Arc::ptr_eq(
         before.table("sales", "orders").unwrap(),
         &table(&live, "sales", "orders")

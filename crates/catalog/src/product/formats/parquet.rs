@@ -10,9 +10,10 @@ use datafusion::common::Result;
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::metadata::CachedParquetMetaData;
 use datafusion::datasource::physical_plan::{FileSource, ParquetFileReaderFactory, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::execution::cache::cache_manager::CacheManager;
+use datafusion::execution::cache::cache_manager::{CacheManager, CachedFileMetadataEntry};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -49,6 +50,14 @@ pub(crate) fn source(
             .with_metadata_size_hint(FOOTER_HINT)
             .with_parquet_file_reader_factory(Arc::new(Readers(readers))),
     )
+}
+
+/// The rows of a file, by its cached footer.
+pub(crate) fn rows_by_footer(footer: &CachedFileMetadataEntry) -> Option<usize> {
+    let footer = footer.file_metadata.as_any();
+    let footer = footer.downcast_ref::<CachedParquetMetaData>()?;
+    let rows = footer.parquet_metadata().file_metadata().num_rows();
+    usize::try_from(rows).ok()
 }
 
 /// The engine's cached readers, safe from footers that are not footers.

@@ -12,6 +12,7 @@ use object_store::{
 use tempfile::TempDir;
 use weft_mesh::{Credentials, StorageName, StorageUrl};
 
+use super::traffic::{DomainReads, DomainTraffic};
 use super::{MeshStore, PinnedStore, ReadOnly, Reads, Storage, StorageKey};
 
 pub(crate) fn local_storage(domain: &str, storage: &str, root: &FsPath) -> Arc<Storage> {
@@ -443,4 +444,30 @@ fn a_storage_without_its_secrets_says_why() {
         ..anonymous
     };
     assert!(!storage.is_current(&elsewhere));
+}
+
+#[tokio::test]
+async fn reads_are_counted_for_the_domain_whichever_storage_gives() {
+    let root = TempDir::new().unwrap();
+    fs::write(root.path().join("a.txt"), "first").unwrap();
+    let traffic = DomainTraffic::default();
+    for name in ["lake", "lake2"] {
+        let storage = Arc::into_inner(local_storage("sales", name, root.path())).unwrap();
+        let storage = storage.counted_in(traffic.of("sales"));
+        let key = Path::from("a.txt");
+        storage.get(&key, GetOptions::default()).await.unwrap();
+        let listed: Vec<ObjectMeta> = storage
+            .list(&Path::default(), None)
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(listed.len(), 1);
+    }
+    let expected = DomainReads {
+        domain: "sales".to_owned(),
+        gets: 2,
+        lists: 2,
+        bytes: 10,
+    };
+    assert_eq!(traffic.reads(), [expected]);
 }

@@ -1,0 +1,71 @@
+//! What a mesh counts for its operator.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{FooterCounts, LiveMesh, ReloadReport};
+use crate::mesh_snapshot::Epoch;
+use crate::store::DomainReads;
+
+/// A mesh in numbers. It names domains, and nothing that is below them.
+#[derive(Clone, Debug)]
+pub struct MeshCounts {
+    pub epoch: Epoch,
+    /// Tables whose last refresh failed, or that have never been listed.
+    pub stale_tables: usize,
+    /// Of every domain that was ever served, by name.
+    pub reads: Vec<DomainReads>,
+    pub footers: FooterCounts,
+    pub reloads: ReloadCounts,
+}
+
+/// How reloads of the manifests ended, since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReloadCounts {
+    pub applied: u64,
+    /// Some domain had a fault: it is served as it was last without one, or not at all.
+    pub partial: u64,
+    /// Everything stayed as it was.
+    pub refused: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Reloads {
+    applied: AtomicU64,
+    partial: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Reloads {
+    pub(super) fn count(&self, report: &ReloadReport) {
+        let counter = if !report.applied {
+            &self.refused
+        } else if report.kept.is_empty() && report.absent.is_empty() {
+            &self.applied
+        } else {
+            &self.partial
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn counts(&self) -> ReloadCounts {
+        ReloadCounts {
+            applied: self.applied.load(Ordering::Relaxed),
+            partial: self.partial.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl LiveMesh {
+    /// The mesh in numbers, now.
+    pub fn counts(&self) -> MeshCounts {
+        let snapshot = self.snapshot();
+        MeshCounts {
+            epoch: snapshot.epoch(),
+            stale_tables: snapshot.stale_tables().count(),
+            reads: snapshot.store().traffic().reads(),
+            footers: self.footers.counts(),
+            reloads: self.reload_counts.counts(),
+        }
+    }
+}
