@@ -66,12 +66,26 @@ def in_turn(contenders, work, rounds):
 
 
 def rows(table):
-    """What was answered, so that it can be compared: numbers with a fraction by six digits: engines make other types of averages."""
+    """What was answered, so that it can be compared: sorted by what is exact."""
 
     def plain(value):
-        return f"{float(value):.6g}" if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)
+        return float(value) if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)
 
-    return sorted(tuple(map(plain, row.values())) for row in table.to_pylist())
+    def key(row):
+        return [it for it in row if isinstance(it, str)], [f"{it:.3g}" for it in row if isinstance(it, float)]
+
+    return sorted((tuple(map(plain, row.values())) for row in table.to_pylist()), key=key)
+
+
+def same(rows, others):
+    """Numbers with a fraction to six digits: engines make averages of other types."""
+
+    def close(one, other):
+        if isinstance(one, float) and isinstance(other, float):
+            return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+        return one == other
+
+    return len(rows) == len(others) and all(all(map(close, row, other)) for row, other in zip(rows, others))
 
 
 def queries(found, all, oracle, rounds):
@@ -82,7 +96,7 @@ def queries(found, all, oracle, rounds):
         wrong = {}
         for contender in all:
             try:
-                if rows(contender.query(sql)) != expected:
+                if not same(rows(contender.query(sql)), expected):
                     wrong[contender.name] = "another result than DuckDB"
             except Exception as error:
                 wrong[contender.name] = str(error).splitlines()[0][:200]
@@ -94,10 +108,10 @@ def queries(found, all, oracle, rounds):
 def governed_queries(found, variant, weft, by_hand, rounds):
     found = found.setdefault("governed", {}).setdefault(variant, {})
     for number, (_, sql) in tpch.QUERIES.items():
-        same = rows(weft.query(sql)) == rows(by_hand.query(sql))
+        equal = same(rows(weft.query(sql)), rows(by_hand.query(sql)))
         seconds, failed = in_turn([weft, by_hand], lambda it: it.query(sql), rounds)
-        found[number] = {"seconds": seconds, "failed": failed, "same": same}
-        say(variant, f"q{number}", {name: f"{statistics.median(it) * 1000:.0f} ms" for name, it in seconds.items()}, "" if same else "DIFFERS")
+        found[number] = {"seconds": seconds, "failed": failed, "same": equal}
+        say(variant, f"q{number}", {name: f"{statistics.median(it) * 1000:.0f} ms" for name, it in seconds.items()}, "" if equal else "DIFFERS")
 
 
 def bulk(found, servers, rounds):

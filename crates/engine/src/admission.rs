@@ -82,7 +82,8 @@ impl Admission {
             if let Some(turn) = self.free(&mut lines, owner, most) {
                 return Ok(turn);
             }
-            if lines.waiting() >= waiting {
+            // One owner leaves places to others.
+            if lines.waiting() >= waiting || lines.waiting_of(owner) >= waiting.div_ceil(2) {
                 return Err(match limit.filter(|it| lines.is_reached(owner, it)) {
                     Some(limit) => Error::no_place_to_wait(limit, waiting),
                     None => Error::Unavailable(format!(
@@ -157,6 +158,10 @@ impl Lines {
         self.total < turns.running
             && own < turns.of_one
             && most.is_none_or(|most| self.running_of(&owner.principal) < most)
+    }
+
+    fn waiting_of(&self, owner: &Owner) -> usize {
+        self.waiting.get(owner).map_or(0, VecDeque::len)
     }
 
     /// Whether the principal has as many turns as the limit leaves it.

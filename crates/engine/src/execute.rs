@@ -98,7 +98,8 @@ impl RunningQuery {
             .running
             .register(query_id, session.owner(), &interrupt, claim);
         let (timeout, started) = (session.statement_timeout().clone(), Instant::now());
-        let deadline = started + timeout.after;
+        // Of all runs of the statement, where it has several rows of parameters.
+        let deadline = session.returned().began() + timeout.after;
         let stop = physical.stop.clone();
         let work = Work {
             query_id,

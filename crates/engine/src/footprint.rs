@@ -62,6 +62,13 @@ pub(crate) fn add_columns(tables: &mut Footprint, optimized: &LogicalPlan) -> Re
     })
 }
 
+/// The files of all scans of a plan.
+pub(crate) fn files(plan: &LogicalPlan) -> Result<usize> {
+    let mut files = 0_usize;
+    each_table(plan, |table, _| files = files.saturating_add(table.files()))?;
+    Ok(files)
+}
+
 /// Calls `see` with every scan of a governed table, and the columns that it asks for.
 fn each_table(
     plan: &LogicalPlan,

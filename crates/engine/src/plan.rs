@@ -18,8 +18,10 @@ use datafusion::{
     execution::context::{SQLOptions, SessionState},
     logical_expr::LogicalPlan,
 };
+use tracing::Span;
 use uuid::Uuid;
 use weft_mesh::TableId;
+use weft_policy::Owner;
 
 use self::{parameters::Parameters, physical::physical_query, shape::is_ordered};
 use crate::{
@@ -31,7 +33,6 @@ use crate::{
     session::{GovernedSession, described},
     sql::{self, ExplainAccess},
     trace,
-    verify::verify,
 };
 
 pub use self::lineage::{ColumnLineage, Lineage, Part, SourceColumn};
@@ -58,6 +59,8 @@ struct Plan {
     caps: Arc<Caps>,
     logical: LogicalPlan,
     physical: Option<PhysicalQuery>,
+    /// Whether it may be kept for a later call.
+    may_wait: bool,
 }
 
 impl PlannedQuery {
@@ -128,24 +131,44 @@ impl PlannedQuery {
         self.with_query_id(Uuid::new_v4())
     }
 
-    /// Whether the query is planned to its end: all its parameters have values.
-    pub fn is_runnable(&self) -> bool {
-        let plan = self.plan.value.as_ref();
-        plan.is_some_and(|plan| plan.physical.is_some())
+    /// The query, to be [continued](Self::continued) by a later call. `None` where it may not wait:
+    /// it is not planned to its end, means another thing later, or is too large to be kept.
+    pub fn waiting(self) -> Option<Self> {
+        let plan = self.plan.value.as_ref()?;
+        if plan.physical.is_none() || !plan.may_wait {
+            return None;
+        }
+        // Its call is over.
+        let session = self.session.clone().traced(Span::none());
+        Some(self.below(session))
+    }
+
+    /// Whose query it is.
+    pub fn owner(&self) -> &Owner {
+        self.session.owner()
     }
 
     /// The query for a later call of the same statement, whose `session` it takes on. `None` where
     /// that session might plan another: it is of another principal, has other options, looks at
-    /// another snapshot of the mesh, or access to a table is decided otherwise by now.
-    pub fn continued(mut self, session: &GovernedSession) -> Option<Self> {
+    /// another snapshot of the mesh, or a grant has begun or ended meanwhile.
+    pub fn continued(self, session: &GovernedSession) -> Option<Self> {
         if !self.session.plans_like(session) {
             return None;
         }
-        let physical = self.plan.value.as_ref()?.physical.as_ref()?;
-        verify(&physical.plan, session.snapshot(), session.viewer()).ok()?;
         session.note_names(|_| self.session.named_tables().to_vec());
-        self.session = session.clone();
-        Some(self)
+        Some(self.below(session.clone()))
+    }
+
+    /// The same under another session that plans alike.
+    fn below(mut self, session: GovernedSession) -> Self {
+        if let Some(plan) = self.plan.value.as_mut() {
+            session.trace(plan.state.config_mut());
+            if let Some(physical) = plan.physical.as_mut() {
+                physical.context = plan.state.task_ctx();
+            }
+        }
+        self.session = session;
+        self
     }
 
     /// Puts values in place of `$1` to `$n`, cast to the parameters' types.
@@ -180,13 +203,13 @@ impl PlannedQuery {
                 .map_err(classify)?;
             let physical =
                 physical_query(&mut state, &session, &logical, &schema, &mut tables).await?;
-            let physical = Some(physical);
             let plan = Deep::new(
                 Plan {
                     state,
                     caps,
+                    may_wait: shape::may_wait(&logical)?,
                     logical,
-                    physical,
+                    physical: Some(physical),
                 },
                 &session,
             );
@@ -287,6 +310,7 @@ async fn plan_statement(
         Plan {
             state,
             caps,
+            may_wait: shape::may_wait(&logical)?,
             logical,
             physical,
         },
@@ -320,6 +344,7 @@ async fn explanation(
         caps,
         logical,
         physical: Some(physical),
+        may_wait: false,
     };
     Ok(PlannedQuery {
         query_id,

@@ -145,7 +145,7 @@ impl GovernedSession {
         PlannedQuery::plan(self.clone(), sql.to_owned(), Uuid::new_v4()).await
     }
 
-    /// Whether a statement means the same in `other`, but for what time does to access.
+    /// Whether a statement means the same in `other`, which is later.
     pub(crate) fn plans_like(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
             && Arc::ptr_eq(&self.snapshot, &other.snapshot)
@@ -155,6 +155,10 @@ impl GovernedSession {
             && self.schema == other.schema
             && self.time_zone == other.time_zone
             && self.allowance == other.allowance
+            && self
+                .snapshot
+                .policy()
+                .is_the_same(self.viewer.now, other.viewer.now)
     }
 
     /// Every table that the principal sees, by schema and name.
@@ -283,10 +287,21 @@ impl GovernedSession {
         ))
     }
 
+    /// What the operators of one statement may hold, in bytes.
+    fn query_memory(&self) -> usize {
+        let limit = self.allowance.memory.as_ref();
+        let limit = limit.and_then(|limit| usize::try_from(limit.most.bytes()).ok());
+        let most = self.shared.config.query_memory_limit;
+        limit.map_or(most, |limit| limit.min(most))
+    }
+
+    /// Scans that run under `config` are traced below the session's call.
+    pub(crate) fn trace(&self, config: &mut SessionConfig) {
+        config.set_extension(Arc::new(StatementSpan(self.span.clone())));
+    }
+
     fn config(&self) -> SessionConfig {
-        let span = Arc::new(StatementSpan(self.span.clone()));
         let mut config = SessionConfig::new()
-            .with_extension(span)
             .with_create_default_catalog_and_schema(false)
             // Our own schema of that name stands in the catalog.
             .with_information_schema(false)
@@ -301,19 +316,25 @@ impl GovernedSession {
         options.execution.collect_statistics = true;
         options.execution.spill_compression = SpillCompression::Lz4Frame;
         options.execution.enforce_batch_size_in_joins = true;
-        if let Some(memory) = &self.allowance.memory {
+        if self.allowance.memory.is_some() {
             // Each partition of a sort sets so much aside before it begins.
-            let share = usize::try_from(memory.most.bytes()).unwrap_or(usize::MAX);
-            let share = share / (4 * engine.target_partitions.max(1));
+            let share = self.query_memory() / (4 * engine.target_partitions.max(1));
             let aside = &mut options.execution.sort_spill_reservation_bytes;
             *aside = share.min(*aside);
         }
+        // A side of a join that is as small as this is cheaper held once than divided: measured
+        // with two cores. Dividing gains with cores, so with more of them less is small.
+        let share = engine.target_partitions.div_ceil(8).max(1);
+        let memory = self.query_memory() / 16;
+        options.optimizer.hash_join_single_partition_threshold = memory.min((64 << 20) / share);
+        options.optimizer.hash_join_single_partition_threshold_rows = 4_000_000 / share;
         options.execution.parquet.metadata_size_hint = Some(512 << 10);
         options.optimizer.enable_dynamic_filter_pushdown = true;
         options.sql_parser.dialect = Dialect::Generic;
         options.sql_parser.collect_spans = true;
         options.explain.show_statistics = false;
         options.explain.show_sizes = false;
+        self.trace(&mut config);
         config
     }
 

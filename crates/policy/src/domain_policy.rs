@@ -5,6 +5,7 @@ mod compile;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -23,6 +24,8 @@ pub struct DomainPolicy {
     /// The tables that predicates of other domains may ask.
     lent: HashSet<TableId>,
     ends: Vec<GrantEnd>,
+    /// When grants begin or end.
+    changes: BTreeSet<DateTime<Utc>>,
     stewards: Vec<Grantee>,
     owner: Option<String>,
 }
@@ -114,6 +117,12 @@ impl DomainPolicy {
             tables,
             lent,
             ends,
+            changes: domain
+                .grants
+                .iter()
+                .flat_map(|grant| [grant.from, grant.until])
+                .flatten()
+                .collect(),
             stewards: domain.stewards.clone(),
             owner: domain.owner.clone(),
         })
@@ -145,6 +154,16 @@ impl DomainPolicy {
             return format!("the owner of domain `{}`", self.name);
         }
         all.join(", ")
+    }
+
+    /// Whether a grant begins or ends after `earlier`, and by `later`.
+    pub(crate) fn changes(&self, earlier: DateTime<Utc>, later: DateTime<Utc>) -> bool {
+        later < earlier || {
+            let mut between = self
+                .changes
+                .range((Bound::Excluded(earlier), Bound::Included(later)));
+            later > earlier && between.next().is_some()
+        }
     }
 
     /// What its owner should look at again: grants that have ended.

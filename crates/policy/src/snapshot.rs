@@ -89,6 +89,12 @@ impl PolicySnapshot {
             .collect()
     }
 
+    /// Whether time alone makes no difference between the two to what anybody sees.
+    pub fn is_the_same(&self, earlier: DateTime<Utc>, later: DateTime<Utc>) -> bool {
+        let mut domains = self.domains.values();
+        !domains.any(|domain| domain.changes(earlier, later))
+    }
+
     /// The grants of one domain.
     pub fn domain(&self, name: &DomainName) -> Option<&DomainPolicy> {
         self.domains.get(name).map(AsRef::as_ref)

@@ -2,8 +2,8 @@
 //!
 //! Handles say all that is needed to plan a statement again, on any server. Where the next call
 //! comes to the same server soon, what is planned already is run: once, for the same principal,
-//! with the same options, on the same snapshot of the mesh, and only after access to each table
-//! in it has been decided anew and found the same ([`PlannedQuery::continued`]).
+//! with the same options, on the same snapshot of the mesh, and while no grant begins or ends
+//! ([`PlannedQuery::continued`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,11 +15,12 @@ use weft_engine::{GovernedSession, PlannedQuery};
 
 /// How long a plan waits for its ticket to be redeemed.
 pub(crate) const TICKET: Duration = Duration::from_secs(10);
-/// How long for the statement to be run that was prepared. `now()` is the time of planning, so
-/// this is how late it may be.
+/// How long for the statement to be run that was prepared.
 pub(crate) const PREPARED: Duration = Duration::from_secs(1);
 /// Plans that wait; the oldest go first.
 const MOST: usize = 64;
+/// Plans of one principal, or of a service that acts for it.
+const MOST_OF_ONE: usize = 16;
 
 /// By the query ids in sealed handles: nobody can name what is another's.
 #[derive(Clone, Default)]
@@ -36,9 +37,9 @@ struct Plan {
 impl Planned {
     /// Keeps `planned` under its query id, for so long.
     pub(crate) fn keep(&self, planned: PlannedQuery, time: Duration) {
-        if !planned.is_runnable() {
+        let Some(planned) = planned.waiting() else {
             return;
-        }
+        };
         let query_id = planned.query_id();
         let plans = Arc::downgrade(&self.0);
         let mut end = JoinSet::new();
@@ -52,12 +53,17 @@ impl Planned {
         };
         let oldest = {
             let mut plans = lock(&self.0);
-            plans.push_back(plan);
-            if plans.len() > MOST {
-                plans.pop_front()
+            let is_own = |it: &Plan| it.query.owner() == plan.query.owner();
+            let oldest = if plans.iter().filter(|it| is_own(it)).count() >= MOST_OF_ONE {
+                plans.iter().position(is_own)
+            } else if plans.len() >= MOST {
+                Some(0)
             } else {
                 None
-            }
+            };
+            let oldest = oldest.and_then(|at| plans.remove(at));
+            plans.push_back(plan);
+            oldest
         };
         drop(oldest);
     }

@@ -1,7 +1,8 @@
 //! The Flight service: every RPC, and where it goes.
 //!
 //! Each call authenticates first, decodes its command once, and decides access
-//! anew. Nothing here holds a decision from one call to the next.
+//! anew. What is planned for one call is run by the next only while the decisions
+//! in it are the same (`planned.rs`).
 
 use std::any::Any;
 use std::future::Future;

@@ -120,7 +120,7 @@ async fn a_statement_is_traced_from_the_client_to_its_scans() {
     for (name, count) in [
         ("GetFlightInfo", 1),
         ("DoGet", 1),
-        ("plan", 2),
+        ("plan", 1),
         ("queue", 1),
         ("execute", 1),
         ("scan", 1),

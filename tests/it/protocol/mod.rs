@@ -5,6 +5,7 @@ mod balanced;
 mod handles;
 mod handshake;
 mod metadata;
+mod planned;
 mod prepared;
 mod sessions;
 mod statements;

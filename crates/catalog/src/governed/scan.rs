@@ -48,7 +48,7 @@ use super::entitlement::EntitlementTables;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
 use super::traced::ScanSpans;
-use super::visible_rows::{RunCount, VisibleRows};
+use super::visible_rows::{Footers, RunCount, VisibleRows};
 use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
 use crate::mesh_snapshot::Epoch;
@@ -358,10 +358,13 @@ impl ExecutionPlan for GovernedScanExec {
         // A run that reads everything the principal may see has counted it.
         let reads_all =
             self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty();
-        let is_told = self.hides_no_row && !self.rows.are_known();
+        let is_told = self.hides_no_row && self.product.has_footers() && !self.rows.are_known();
         let counter = (reads_all || is_told).then(|| {
-            let all_of = (!reads_all).then(|| Arc::clone(&self.product));
-            self.rows.counter(&self.run, all, all_of)
+            let footers = (!reads_all).then(|| Footers {
+                product: Arc::clone(&self.product),
+                plan: Arc::clone(&self.inner),
+            });
+            self.rows.counter(&self.run, all, footers)
         });
         Ok(Box::pin(SealedStream::new(
             inner,

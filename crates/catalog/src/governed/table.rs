@@ -110,6 +110,11 @@ impl GovernedTable {
         reasons.map(|reason| reason.guardrail.as_str())
     }
 
+    /// The files that it is read from.
+    pub fn files(&self) -> usize {
+        self.product.data().map_or(0, |data| data.files().len())
+    }
+
     /// Equal for equal files; `None` where they could not be listed.
     pub fn listing(&self) -> Option<u64> {
         Some(self.product.data().ok()?.id())

@@ -4,15 +4,20 @@
 //! They must not be a channel: footers count hidden rows, and stored bytes
 //! count columns that no contract declares. What is told is the number of rows
 //! that this principal has been shown by this very access before, and may count
-//! anyway; of a table that hides no row, what the footers say that the principal's
-//! own queries have read. Until then every table is in one class.
+//! anyway; of a table that hides no row, what the footers of those files say that a
+//! query of the principal has read. Until then every table is in one class.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_plan::ExecutionPlan;
+use object_store::path::Path;
 use weft_policy::PrincipalId;
 
 use crate::product::ProductTable;
@@ -78,18 +83,18 @@ impl VisibleRows {
     }
 
     /// Counts one partition of a run over `partitions`; only a complete run is learned. Where
-    /// that run does not read every row, but `all_of` hides none, its footers are asked.
+    /// that run does not read every row, but the table hides none, `footers` are asked.
     pub(crate) fn counter(
         &self,
         run: &Arc<RunCount>,
         partitions: usize,
-        all_of: Option<Arc<ProductTable>>,
+        footers: Option<Footers>,
     ) -> RowCounter {
         RowCounter {
             rows: self.clone(),
             run: Arc::clone(run),
             partitions,
-            all_of,
+            footers,
             seen: 0,
         }
     }
@@ -113,7 +118,7 @@ pub(crate) struct RowCounter {
     rows: VisibleRows,
     run: Arc<RunCount>,
     partitions: usize,
-    all_of: Option<Arc<ProductTable>>,
+    footers: Option<Footers>,
     seen: usize,
 }
 
@@ -126,14 +131,49 @@ impl RowCounter {
     pub(crate) fn finish(self) {
         self.run.rows.fetch_add(self.seen, Ordering::AcqRel);
         if self.run.finished.fetch_add(1, Ordering::AcqRel) + 1 == self.partitions {
-            let total = match &self.all_of {
+            let total = match &self.footers {
                 None => Some(self.run.rows.load(Ordering::Acquire)),
-                Some(product) => product.rows_by_footers(),
+                Some(footers) => footers.rows(),
             };
             if let Some(total) = total {
                 self.rows.counts.learn(self.rows.seen.clone(), total);
             }
         }
+    }
+}
+
+/// The footers of the files that one run reads of a table that hides no row.
+#[derive(Debug)]
+pub(crate) struct Footers {
+    pub(crate) product: Arc<ProductTable>,
+    /// The plan that reads them.
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+}
+
+impl Footers {
+    /// More than these are not worth the look.
+    const MOST: usize = 1_000;
+
+    fn rows(&self) -> Option<usize> {
+        let mut sources = Vec::new();
+        self.plan
+            .apply(|node| {
+                if let Some(source) = node.downcast_ref::<DataSourceExec>()
+                    && let Some(scan) = source.data_source().downcast_ref::<FileScanConfig>()
+                {
+                    sources.push(scan);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+            .ok()?;
+        let groups = sources.iter().flat_map(|scan| &scan.file_groups);
+        let paths = groups.flat_map(|group| group.iter().map(|file| &file.object_meta.location));
+        // Those of an entitlement are read as well.
+        let read: HashSet<&Path> = paths.filter(|path| self.product.contains(path)).collect();
+        if read.len() > Self::MOST {
+            return None;
+        }
+        self.product.rows_by_footers(&read)
     }
 }
 

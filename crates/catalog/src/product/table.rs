@@ -22,7 +22,7 @@ use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::path::Path;
-use weft_mesh::{Table, TableId};
+use weft_mesh::{Format, Table, TableId};
 
 use super::files::DataSnapshot;
 use super::formats::{self, FitFactory};
@@ -179,25 +179,23 @@ impl ProductTable {
         &self.visible_counts
     }
 
-    /// The rows of all files, by the footers that are in the cache: those of the others are taken
-    /// to be like them. `None` where there are none.
-    pub(crate) fn rows_by_footers(&self) -> Option<usize> {
-        let data = self.data.as_ref().ok()?;
+    /// Whether its files say how many rows they have.
+    pub(crate) fn has_footers(&self) -> bool {
+        matches!(self.table.source.format, Format::Parquet)
+    }
+
+    /// The rows of all files, by the footers of `read`, which are files of it: the others are taken
+    /// to be like them. `None` where one of them is not in the cache.
+    pub(crate) fn rows_by_footers(&self, read: &HashSet<&Path>) -> Option<usize> {
+        let files = self.data.as_ref().ok()?.files().len();
         let footers = self.caches.get_file_metadata_cache();
-        let mut known = 0;
         let mut rows: usize = 0;
-        for file in data.files() {
-            let path = &file.object_meta.location;
-            if footers.contains_key(path)
-                && let Some(footer) = footers.get(path)
-                && let Some(count) = formats::rows_by_footer(&footer)
-            {
-                known += 1;
-                rows = rows.saturating_add(count);
-            }
+        for path in read {
+            // A look at the cache for what is not there would count as a miss.
+            let footer = footers.contains_key(*path).then(|| footers.get(*path))??;
+            rows = rows.saturating_add(formats::rows_by_footer(&footer)?);
         }
-        let all = rows.saturating_mul(data.files().len());
-        all.checked_div(known)
+        rows.saturating_mul(files).checked_div(read.len())
     }
 
     /// Whether its files have never been looked for.

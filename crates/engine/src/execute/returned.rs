@@ -1,8 +1,10 @@
 //! What a statement has returned, held against the limits of the mesh.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::record_batch::RecordBatch;
+use tokio::time::Instant;
 use weft_policy::Allowance;
 
 use crate::{
@@ -16,9 +18,16 @@ use crate::{
 pub(crate) struct Returned {
     rows: AtomicU64,
     bytes: AtomicU64,
+    /// When the first of them began.
+    began: OnceLock<Instant>,
 }
 
 impl Returned {
+    /// When the statement began to run.
+    pub(super) fn began(&self) -> Instant {
+        *self.began.get_or_init(Instant::now)
+    }
+
     /// Counts a batch before it is handed over: one that goes beyond a limit is not.
     pub(super) fn add(&self, batch: &RecordBatch, allowance: &Allowance) -> Result<()> {
         if let Some(limit) = &allowance.rows

@@ -3,10 +3,13 @@
 use datafusion::{
     common::tree_node::{TreeNode, TreeNodeRecursion},
     error::DataFusionError,
-    logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition},
+    logical_expr::{Expr, LogicalPlan, Volatility, WindowFunctionDefinition},
 };
 
-use crate::error::{Error, Result, classify};
+use crate::{
+    error::{Error, Result, classify},
+    footprint,
+};
 
 /// Nodes of a plan.
 const MOST_NODES: usize = 20_000;
@@ -119,6 +122,27 @@ pub(super) fn constant_bytes(plan: &LogicalPlan) -> Result<usize> {
         }
     })?;
     Ok(bytes)
+}
+
+/// Whether a plan of `plan` may be kept for a while: it means the same then, and is not large.
+pub(super) fn may_wait(plan: &LogicalPlan) -> Result<bool> {
+    const EXPRESSIONS: usize = 5_000;
+    const CONSTANTS: usize = 256 << 10;
+    const FILES: usize = 5_000;
+    let (mut expressions, mut is_of_now) = (0_usize, false);
+    each_expression(plan, &mut |expr| {
+        expressions += 1;
+        if let Expr::ScalarFunction(call) = expr {
+            // The time of planning, say.
+            is_of_now |= call.func.signature().volatility == Volatility::Stable;
+        }
+    })?;
+    Ok(!is_of_now
+        && expressions <= EXPRESSIONS
+        && constant_bytes(plan)? <= CONSTANTS
+        // Calls of these become constants.
+        && capped_calls(plan)? == 0
+        && footprint::files(plan)? <= FILES)
 }
 
 /// Calls of functions that are capped.
