@@ -9,7 +9,7 @@
 #   make slt               all of DataFusion's own SQL tests over the wire; FILES=regex for some
 #   make mutants           plants faults in the walls and asks that the tests see them
 #   make lint              formatting, clippy, rustdoc, licences
-#   make bench SF=1         TPC-H through weft and its peers, side by side (release build)
+#   make bench SF=1         TPC-H through weft and its peers, side by side (built as for shipping)
 #   make bench-policy      what 100,000 grants cost to load and decide (criterion)
 #   make demo-data         write testdata/demo's files again
 
@@ -89,10 +89,10 @@ lint:
 SF ?= 1
 
 bench: $(BENCH_VENV)/ready
-	$(CARGO) build --locked --release --bin weft
-	CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))" $(CARGO) build --locked --release --manifest-path benches/flight/Cargo.toml
-	WEFT_BIN="$(abspath $(TARGET_DIR))/release/weft" "$(BENCH_VENV)/bin/python" benches/tpch/bench.py \
-	--scale $(SF) --output "$(abspath $(TARGET_DIR))/bench/sf$(SF)" --bare-flight "$(TARGET_DIR)/release/bare-flight" $(ARGS)
+	$(CARGO) build --locked --profile dist --bin weft
+	CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))" $(CARGO) build --locked --profile dist --manifest-path benches/flight/Cargo.toml
+	WEFT_BIN="$(abspath $(TARGET_DIR))/dist/weft" "$(BENCH_VENV)/bin/python" benches/tpch/bench.py \
+	--scale $(SF) --output "$(abspath $(TARGET_DIR))/bench/sf$(SF)" --bare-flight "$(TARGET_DIR)/dist/bare-flight" $(ARGS)
 
 # Of its own workspace, so that it never changes what the engine is built with.
 bench-policy:

@@ -1,6 +1,6 @@
 //! The mesh at one moment: manifests, policy and data as one immutable value.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,6 +37,17 @@ pub struct MeshSnapshot {
     store: Arc<MeshStore>,
     products: Vec<Arc<ProductTable>>,
     by_id: HashMap<TableId, Arc<ProductTable>>,
+    by_name: Arc<Names>,
+}
+
+/// Tables by domain and SQL name. Made once: every statement opens a catalog over them.
+pub(crate) type Names = BTreeMap<String, Arc<BTreeMap<String, Named>>>;
+
+/// A table under one of its SQL names.
+pub(crate) struct Named {
+    pub(crate) product: Arc<ProductTable>,
+    /// `orders@2` can be queried and is not listed beside `orders`.
+    pub(crate) listed: bool,
 }
 
 /// What the manifests say, apart from data.
@@ -61,6 +72,7 @@ impl MeshSnapshot {
             governance: Arc::new(governance),
             store: Arc::new(store),
             by_id: by_id(&products),
+            by_name: Arc::new(by_name(&products)),
             products,
         }
     }
@@ -72,6 +84,7 @@ impl MeshSnapshot {
             governance: Arc::clone(&self.governance),
             store: Arc::clone(&self.store),
             by_id: by_id(&products),
+            by_name: Arc::new(by_name(&products)),
             products,
         }
     }
@@ -95,6 +108,7 @@ impl MeshSnapshot {
             store: Arc::clone(&self.store),
             products: self.products.clone(),
             by_id: self.by_id.clone(),
+            by_name: Arc::clone(&self.by_name),
         }
     }
 
@@ -169,6 +183,11 @@ impl MeshSnapshot {
             .find(|p| p.id().domain.as_str() == domain && p.table().is_called(sql_name))
     }
 
+    /// Every table by domain and SQL name.
+    pub(crate) fn by_name(&self) -> &Names {
+        &self.by_name
+    }
+
     pub(crate) fn product(&self, id: &TableId) -> Option<&Arc<ProductTable>> {
         self.by_id.get(id)
     }
@@ -183,6 +202,24 @@ impl MeshSnapshot {
 fn by_id(products: &[Arc<ProductTable>]) -> HashMap<TableId, Arc<ProductTable>> {
     let entry = |product: &Arc<ProductTable>| (product.id().clone(), Arc::clone(product));
     products.iter().map(entry).collect()
+}
+
+fn by_name(products: &[Arc<ProductTable>]) -> Names {
+    let mut names: BTreeMap<String, BTreeMap<String, Named>> = BTreeMap::new();
+    for product in products {
+        let tables = names.entry(product.id().domain.to_string()).or_default();
+        for (position, name) in product.table().sql_names().into_iter().enumerate() {
+            let named = Named {
+                product: Arc::clone(product),
+                listed: position == 0,
+            };
+            tables.insert(name, named);
+        }
+    }
+    let names = names.into_iter();
+    names
+        .map(|(domain, tables)| (domain, Arc::new(tables)))
+        .collect()
 }
 
 /// Hand-written: no policy, no secret, no paths.

@@ -4,24 +4,28 @@
 //! Flight SQL all read it, so a hidden table and a missing one are the same
 //! `None` everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
-use weft_mesh::Table;
+use weft_mesh::{Table, TableId};
 use weft_policy::{Access, Viewer};
 
 use super::table::{GovernedTable, UserPushdown};
-use crate::mesh_snapshot::MeshSnapshot;
+use crate::mesh_snapshot::{MeshSnapshot, Named};
 use crate::product::ProductTable;
 
 /// The tables of a mesh that one viewer sees.
 pub struct GovernedCatalog {
-    domains: BTreeMap<String, Arc<GovernedSchema>>,
+    snapshot: Arc<MeshSnapshot>,
+    viewer: Viewer,
+    pushdown: UserPushdown,
+    /// Those that were asked for.
+    domains: Mutex<HashMap<String, Arc<GovernedSchema>>>,
 }
 
 /// A table in the words of a principal who sees it.
@@ -59,40 +63,40 @@ impl GovernedCatalog {
         viewer: &Viewer,
         pushdown: UserPushdown,
     ) -> Self {
-        let mut domains: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
-        for product in snapshot.products() {
-            let id = product.id();
-            let names = domains.entry(id.domain.to_string()).or_default();
-            for (position, name) in product.table().sql_names().into_iter().enumerate() {
-                let entry = Entry {
-                    product: Arc::clone(product),
-                    listed: position == 0,
-                    decided: OnceLock::new(),
-                };
-                names.insert(name, entry);
-            }
-        }
-        let domains = domains.into_iter().map(|(domain, tables)| {
-            let schema = GovernedSchema {
-                snapshot: Arc::clone(snapshot),
-                viewer: viewer.clone(),
-                pushdown,
-                tables,
-            };
-            (domain, Arc::new(schema))
-        });
         Self {
-            domains: domains.collect(),
+            snapshot: Arc::clone(snapshot),
+            viewer: viewer.clone(),
+            pushdown,
+            domains: Mutex::default(),
         }
+    }
+
+    fn domain(&self, name: &str) -> Option<Arc<GovernedSchema>> {
+        let tables = self.snapshot.by_name().get(name)?;
+        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
+        let domain = domains.entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(GovernedSchema {
+                snapshot: Arc::clone(&self.snapshot),
+                viewer: self.viewer.clone(),
+                pushdown: self.pushdown,
+                tables: Arc::clone(tables),
+                decided: Mutex::default(),
+            })
+        });
+        Some(Arc::clone(domain))
+    }
+
+    fn domains(&self) -> impl Iterator<Item = (&String, Arc<GovernedSchema>)> {
+        let names = self.snapshot.by_name().keys();
+        names.filter_map(|name| Some((name, self.domain(name)?)))
     }
 
     /// Whom to ask for a table that the viewer may find and not query, by its SQL
     /// names. `None` for every other name, as for one that never existed.
     pub fn whom_to_ask(&self, domain: &str, name: &str) -> Option<String> {
-        let schema = self.domains.get(domain)?;
-        let id = schema.tables.get(name)?.product.id();
-        let policy = schema.snapshot.policy();
-        match policy.decide(&schema.viewer, id) {
+        let id = self.snapshot.by_name().get(domain)?.get(name)?.product.id();
+        let policy = self.snapshot.policy();
+        match policy.decide(&self.viewer, id) {
             Access::Denied(denial) if !denial.discovered_by.is_empty() => {
                 Some(policy.domain(&id.domain)?.whom_to_ask())
             }
@@ -102,14 +106,14 @@ impl GovernedCatalog {
 
     /// Every visible table once, under its shortest name, by domain and name.
     pub fn visible_tables(&self) -> Vec<VisibleTable> {
-        self.domains
-            .iter()
-            .flat_map(|(domain, schema)| {
-                schema
-                    .listed()
-                    .map(|(name, entry, table)| describe(domain, name, entry, &table))
-            })
-            .collect()
+        let mut visible = Vec::new();
+        for (domain, schema) in self.domains() {
+            let tables = schema.listed();
+            visible.extend(
+                tables.map(|(name, named, table)| describe(domain, name, &named.product, &table)),
+            );
+        }
+        visible
     }
 }
 
@@ -122,17 +126,16 @@ impl fmt::Debug for GovernedCatalog {
 impl CatalogProvider for GovernedCatalog {
     /// Domains with a visible table; a domain without one does not exist.
     fn schema_names(&self) -> Vec<String> {
-        self.domains
-            .iter()
-            .filter(|(_, s)| s.listed().next().is_some())
+        self.domains()
+            .filter(|(_, schema)| schema.listed().next().is_some())
             .map(|(name, _)| name.clone())
             .collect()
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        let schema = self.domains.get(name)?;
+        let schema = self.domain(name)?;
         schema.listed().next()?;
-        Some(Arc::clone(schema) as Arc<dyn SchemaProvider>)
+        Some(schema)
     }
 }
 
@@ -141,22 +144,20 @@ struct GovernedSchema {
     snapshot: Arc<MeshSnapshot>,
     viewer: Viewer,
     pushdown: UserPushdown,
-    tables: BTreeMap<String, Entry>,
-}
-
-struct Entry {
-    product: Arc<ProductTable>,
-    /// `orders@2` can be queried and is not listed beside `orders`.
-    listed: bool,
-    decided: OnceLock<Option<Arc<GovernedTable>>>,
+    tables: Arc<BTreeMap<String, Named>>,
+    decided: Mutex<HashMap<TableId, Option<Arc<GovernedTable>>>>,
 }
 
 impl GovernedSchema {
-    fn resolve(&self, entry: &Entry) -> Option<Arc<GovernedTable>> {
-        entry
-            .decided
-            .get_or_init(|| self.decide(&entry.product))
-            .clone()
+    /// Decided once, also where two statements of one session ask at a time.
+    fn resolve(&self, product: &Arc<ProductTable>) -> Option<Arc<GovernedTable>> {
+        let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = decided.get(product.id()) {
+            return table.clone();
+        }
+        let table = self.decide(product);
+        decided.insert(product.id().clone(), table.clone());
+        table
     }
 
     fn decide(&self, product: &Arc<ProductTable>) -> Option<Arc<GovernedTable>> {
@@ -172,11 +173,9 @@ impl GovernedSchema {
         }
     }
 
-    fn listed(&self) -> impl Iterator<Item = (&String, &Entry, Arc<GovernedTable>)> {
-        self.tables
-            .iter()
-            .filter(|(_, entry)| entry.listed)
-            .filter_map(|(name, entry)| Some((name, entry, self.resolve(entry)?)))
+    fn listed(&self) -> impl Iterator<Item = (&String, &Named, Arc<GovernedTable>)> {
+        let listed = self.tables.iter().filter(|(_, named)| named.listed);
+        listed.filter_map(|(name, named)| Some((name, named, self.resolve(&named.product)?)))
     }
 }
 
@@ -193,19 +192,25 @@ impl SchemaProvider for GovernedSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let table = self.tables.get(name).and_then(|entry| self.resolve(entry));
+        let named = self.tables.get(name);
+        let table = named.and_then(|named| self.resolve(&named.product));
         Ok(table.map(|table| table as Arc<dyn TableProvider>))
     }
 
     fn table_exist(&self, name: &str) -> bool {
         self.tables
             .get(name)
-            .is_some_and(|entry| self.resolve(entry).is_some())
+            .is_some_and(|named| self.resolve(&named.product).is_some())
     }
 }
 
-fn describe(domain: &str, name: &str, entry: &Entry, governed: &GovernedTable) -> VisibleTable {
-    let contract: &Table = entry.product.table();
+fn describe(
+    domain: &str,
+    name: &str,
+    product: &ProductTable,
+    governed: &GovernedTable,
+) -> VisibleTable {
+    let contract: &Table = product.table();
     let schema = governed.schema();
     let columns = schema.fields().iter().map(|field| VisibleColumn {
         name: field.name().clone(),
