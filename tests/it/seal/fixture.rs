@@ -121,7 +121,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// User `eu` sees every column of `d.t`, and the rows that `policy` admits.
+    /// User `eu` sees every column of `d.t`, and the rows that `policy` admits: all if it is empty.
     pub(crate) fn new(format: Format, hidden: i64, policy: &str) -> Self {
         let name = match format {
             Format::Parquet => "parquet",
@@ -139,14 +139,17 @@ impl Fixture {
                 format!("- {{name: {}, physicalType: {physical}}}\n", f.name())
             })
             .collect();
-        let grants =
-            format!("- name: eu\n  to: [user:eu]\n  on: t\n  columns: \"*\"\n  rows: \"{policy}\"");
+        let rows = match policy {
+            "" => String::new(),
+            policy => format!("\n  rows: \"{policy}\""),
+        };
+        let grants = format!("- name: eu\n  to: [user:eu]\n  on: t\n  columns: \"*\"{rows}");
         let contract = contract("t", name, &format!("./data/*.{name}"), &columns);
         let mesh =
             MeshDir::new("acme")
                 .user("eu", "pw", &[], &[])
                 .domain("d", &grants, &[&contract]);
-        write(&mesh.data("d"), format, &rows(hidden));
+        write(&mesh.data("d"), format, &self::rows(hidden));
         Self {
             mesh,
             hidden,

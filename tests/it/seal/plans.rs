@@ -213,6 +213,29 @@ async fn a_full_run_is_counted_over_partitions_of_which_some_are_empty() {
     assert_eq!(estimated(&again), rows);
 }
 
+/// One filtered query over a table that hides no row makes its size known, to the same principal;
+/// a table that hides rows keeps its class: its footers count what is hidden.
+#[tokio::test]
+async fn footers_tell_the_size_of_a_table_that_hides_no_row_and_of_no_other() {
+    let estimated = |plan: &Arc<dyn ExecutionPlan>| {
+        let statistics = sealed(plan)[0].statistics_from_inputs(&[], &StatisticsArgs::new());
+        *statistics.unwrap().num_rows.get_value().unwrap()
+    };
+    for (policy, hidden, is_told) in [("", 0, true), (POLICY, 0, false), (POLICY, 50, false)] {
+        let fixture = Fixture::new(Format::Parquet, hidden, policy);
+        let ctx = fixture.governed(SessionConfig::new()).await;
+        let untold = estimated(&plan(&ctx, "SELECT id FROM t").await);
+        assert_ne!(untold, 3000);
+        run(&ctx, "SELECT id FROM t WHERE id < 7").await;
+        let told = estimated(&plan(&ctx, "SELECT id FROM t").await);
+        assert_eq!(
+            told,
+            if is_told { 3000 } else { untold },
+            "`{policy}` {hidden}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_recursive_query_reads_the_table_in_every_round() {
     let (_fixture, ctx) = governed(0).await;
