@@ -138,7 +138,12 @@ async fn a_dropped_stream_stops_the_work() {
 /// Joins whose conditions let nothing through have no output to give way at.
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_joins_leave_the_threads_to_others() {
-    let mesh = Mesh::open().await;
+    // All of them have a turn.
+    let mesh = Mesh::with(|config| EngineConfig {
+        statements: 64,
+        ..config
+    })
+    .await;
     let mut endless = Vec::new();
     for sql in [ENDLESS[2], FRUITLESS].repeat(4) {
         let planned = mesh.session().plan(sql).await.unwrap();
