@@ -322,6 +322,12 @@ impl GovernedSession {
             let aside = &mut options.execution.sort_spill_reservation_bytes;
             *aside = share.min(*aside);
         }
+        // A side of a join that is as small as this is cheaper held once than divided: measured
+        // with two cores. Dividing gains with cores, so with more of them less is small.
+        let share = engine.target_partitions.div_ceil(8).max(1);
+        let memory = self.query_memory() / 16;
+        options.optimizer.hash_join_single_partition_threshold = memory.min((64 << 20) / share);
+        options.optimizer.hash_join_single_partition_threshold_rows = 4_000_000 / share;
         options.execution.parquet.metadata_size_hint = Some(512 << 10);
         options.optimizer.enable_dynamic_filter_pushdown = true;
         options.sql_parser.dialect = Dialect::Generic;
