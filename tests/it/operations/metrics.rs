@@ -57,8 +57,7 @@ impl Server {
 
     /// The metrics as soon as `are` says so.
     async fn metrics_when(&self, are: impl Fn(&Metrics) -> bool) -> Metrics {
-        // A busy machine may take its time.
-        for _ in 0..1200 {
+        for _ in 0..200 {
             let metrics = self.metrics().await;
             if are(&metrics) {
                 return metrics;
