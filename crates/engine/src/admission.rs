@@ -82,12 +82,17 @@ impl Admission {
             if let Some(turn) = self.free(&mut lines, owner, most) {
                 return Ok(turn);
             }
+            let (all, own) = (lines.waiting(), lines.waiting_of(owner));
             // One owner leaves places to others.
-            if lines.waiting() >= waiting || lines.waiting_of(owner) >= waiting.div_ceil(2) {
+            let is_full = all >= waiting;
+            if is_full || own >= waiting.div_ceil(2) {
                 return Err(match limit.filter(|it| lines.is_reached(owner, it)) {
-                    Some(limit) => Error::no_place_to_wait(limit, waiting),
+                    Some(limit) => Error::no_place_to_wait(limit, if is_full { all } else { own }),
+                    None if is_full => Error::Unavailable(format!(
+                        "the server is busy: {running} statements run at a time, and {all} wait; try again"
+                    )),
                     None => Error::Unavailable(format!(
-                        "the server is busy: {running} statements run at a time, and {waiting} wait; try again"
+                        "the server is busy, and {own} of your statements wait; try again when one of them has ended"
                     )),
                 });
             }
@@ -359,6 +364,29 @@ mod tests {
         assert!(has(&mut again).is_none());
         drop(running);
         assert!(has(&mut again).is_some());
+    }
+
+    #[tokio::test]
+    async fn one_owner_leaves_places_to_wait_to_others() {
+        let admission = admission(1, 1, 4);
+        let [ana, bo] = ["ana", "bo"].map(owner);
+        let _running = admission.enter(&ana, None).await.unwrap();
+        let mut waiting = [(); 2].map(|()| entering(&admission, &ana));
+        for waiting in &mut waiting {
+            assert!(has(waiting).is_none());
+        }
+        assert_eq!(
+            error(admission.enter(&ana, None)).await,
+            "the server is busy, and 2 of your statements wait; try again when one of them has ended"
+        );
+        assert!(
+            error(admission.enter(&ana, Some(&limit(1))))
+                .await
+                .contains("and 2 wait")
+        );
+        let mut other = entering(&admission, &bo);
+        assert!(has(&mut other).is_none());
+        assert_eq!(admission.counts(), (1, 3));
     }
 
     fn limit(most: usize) -> Limit<usize> {
