@@ -156,6 +156,9 @@ async fn statements_are_counted_by_how_they_end() {
         assert_eq!(after.value("weft_calls_refused_total{kind=\"login\"}"), 1.0);
         assert_eq!(after.value("weft_statement_seconds_count"), 3.0);
 
+        // Its client hears of its end before its work does.
+        let idle = |it: &Metrics| it.value("weft_statements_running") == 0.0;
+        server.metrics_when(idle).await;
         let cancelled = ana.clone();
         #[expect(clippy::disallowed_methods, reason = "the test ends it")]
         let running = tokio::spawn(async move { cancelled.query(HEAVY).await });
@@ -164,7 +167,6 @@ async fn statements_are_counted_by_how_they_end() {
         running.abort();
         let over = |it: &Metrics| it.ended("cancelled") == 1.0;
         server.metrics_when(over).await;
-        let idle = |it: &Metrics| it.value("weft_statements_running") == 0.0;
         server.metrics_when(idle).await;
     }
 }
