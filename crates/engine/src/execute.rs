@@ -17,7 +17,9 @@ use std::{
 
 use datafusion::{
     arrow::{datatypes::SchemaRef, record_batch::RecordBatch},
-    physical_plan::{ExecutionPlan, execute_stream},
+    error::Result as DataFusionResult,
+    execution::SendableRecordBatchStream,
+    physical_plan::{EmptyRecordBatchStream, ExecutionPlan, execute_stream},
 };
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::{
@@ -34,10 +36,10 @@ use weft_policy::Owner;
 
 use self::{declared::Declared, interrupt::Interrupt, revocation::Claim, running::Registered};
 use crate::{
-    admission::{Admission, Turn},
+    admission::{Admission, Place},
     error::{Error, Result, Timeout, classify},
     metrics::Metrics,
-    plan::PhysicalQuery,
+    plan::{Again, Deep, PhysicalQuery},
     runtime::panicked,
     session::GovernedSession,
     system::reads_system,
@@ -84,7 +86,7 @@ impl RunningQuery {
         session: &GovernedSession,
         query_id: Uuid,
         schema: SchemaRef,
-        physical: PhysicalQuery,
+        (physical, again): (PhysicalQuery, Option<Deep<Again>>),
         tables: &BTreeSet<TableId>,
     ) -> Result<Self> {
         let shared = session.shared();
@@ -112,6 +114,7 @@ impl RunningQuery {
             admission: shared.admission.clone(),
             metrics: shared.metrics.clone(),
             sender,
+            again,
             // The runtime lives as long as its work.
             session: session.clone(),
         };
@@ -272,24 +275,27 @@ struct Work {
     admission: Admission,
     metrics: Metrics,
     sender: mpsc::Sender<Result<RecordBatch>>,
+    again: Option<Deep<Again>>,
     session: GovernedSession,
 }
 
 impl Work {
-    async fn run(self, physical: PhysicalQuery) {
+    async fn run(mut self, physical: PhysicalQuery) {
         let mut log = LogLine::new(&self);
         let stop = physical.stop.clone();
         let lines = trace::of_log(self.query_id);
+        let interrupt = self.interrupt.clone();
+        let (deadline, timeout) = (self.deadline, self.timeout.clone());
         let ended = {
             let pull = AssertUnwindSafe(self.pull(physical, &mut log.rows)).catch_unwind();
             let pull = pull.instrument(lines.clone());
             tokio::select! {
                 biased;
-                reason = self.interrupt.interrupted() => Err(reason),
-                ended = timeout_at(self.deadline, pull) => match ended {
+                reason = interrupt.interrupted() => Err(reason),
+                ended = timeout_at(deadline, pull) => match ended {
                     Ok(Ok(ended)) => ended,
                     Ok(Err(panic)) => Err(lines.in_scope(|| panicked(panic.as_ref()))),
-                    Err(_) => Err(Error::DeadlineExceeded(self.timeout.clone())),
+                    Err(_) => Err(Error::DeadlineExceeded(timeout)),
                 },
             }
         };
@@ -302,46 +308,91 @@ impl Work {
         }
     }
 
-    async fn turn(&self) -> Result<Turn> {
+    /// A place that `get` waits for, and how long that takes.
+    async fn queued(&self, get: impl Future<Output = Result<Place>>) -> Result<Place> {
         let since = Instant::now();
-        let queue = trace::queue(self.session.span());
-        let limit = self.session.allowance().concurrency.as_ref();
-        let turn = self
-            .admission
-            .enter(&self.owner, limit)
-            .instrument(queue)
-            .await;
+        let place = get.instrument(trace::queue(self.session.span())).await;
         self.metrics.queued(since.into_std());
-        turn
+        place
     }
 
-    async fn pull(&self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
-        let PhysicalQuery { plan, context, .. } = physical;
+    async fn pull(&mut self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
         let allowance = self.session.allowance();
         let limit = allowance.concurrency.as_ref();
-        let mut turn = match is_constant(plan.as_ref()) {
+        let mut place = match is_constant(physical.plan.as_ref()) {
             true => None,
-            false => Some(self.turn().await?),
+            false => Some(
+                self.queued(self.admission.enter(&self.owner, limit))
+                    .await?,
+            ),
         };
-        let mut stream = execute_stream(plan, context).map_err(classify)?;
-        while let Some(batch) = stream.next().await {
+        let mut stream = begun(&physical, Arc::clone(&physical.plan))?;
+        loop {
+            let Some(batch) = next_of(&mut stream, place.as_ref()).await else {
+                let quick = place.take().map(Place::lengthened);
+                place = match quick {
+                    None => None,
+                    Some(Ok(long)) => Some(long),
+                    Some(Err(quick)) => {
+                        let again = self.again.take().filter(|_| *rows == 0);
+                        if again.is_some() {
+                            // What it has made so far is let go.
+                            physical.running.cancel();
+                            stream = Box::pin(EmptyRecordBatchStream::new(stream.schema()));
+                        }
+                        let long = self.queued(quick.lengthen()).await?;
+                        if let Some(again) = again {
+                            let stop = physical.stop.child_token();
+                            let plan = again.plan(&self.session, self.query_id, stop).await?;
+                            stream = begun(&physical, plan)?;
+                        }
+                        Some(long)
+                    }
+                };
+                continue;
+            };
+            let Some(batch) = batch else {
+                return Ok(());
+            };
             let batch = self.declared.wrap(&batch.map_err(classify)?)?;
-            self.session.returned().add(&batch, allowance)?;
+            self.session
+                .returned()
+                .add(&batch, self.session.allowance())?;
             *rows += batch.num_rows();
             match self.sender.try_send(Ok(batch)) {
                 Ok(()) => {}
                 Err(TrySendError::Closed(_)) => return Err(Error::Cancelled),
                 Err(TrySendError::Full(batch)) => {
                     // Others can run while the reader takes its time.
-                    let had_turn = turn.take().is_some();
+                    let resting = place.take().map(Place::rest);
                     let sent = self.sender.send(batch).await;
                     sent.map_err(|_| Error::Cancelled)?;
-                    if had_turn {
-                        turn = Some(self.admission.enter_again(&self.owner, limit).await?);
+                    if let Some(resting) = resting {
+                        place = Some(resting.again().await?);
                     }
                 }
             }
         }
-        Ok(())
+    }
+}
+
+fn begun(
+    physical: &PhysicalQuery,
+    plan: Arc<dyn ExecutionPlan>,
+) -> Result<SendableRecordBatchStream> {
+    execute_stream(plan, Arc::clone(&physical.context)).map_err(classify)
+}
+
+/// The next batch, `Some(None)` at the end; `None` when the time that the statement has among the
+/// quick ones is over before.
+async fn next_of(
+    stream: &mut SendableRecordBatchStream,
+    place: Option<&Place>,
+) -> Option<Option<DataFusionResult<RecordBatch>>> {
+    match place.and_then(Place::quick_until) {
+        None => Some(stream.next().await),
+        // One that always has a batch at hand never waits for it.
+        Some(until) if until <= Instant::now() => None,
+        Some(until) => timeout_at(until, stream.next()).await.ok(),
     }
 }

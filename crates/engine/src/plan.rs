@@ -17,13 +17,19 @@ use datafusion::{
     common::ScalarValue,
     execution::context::{SQLOptions, SessionState},
     logical_expr::LogicalPlan,
+    physical_plan::ExecutionPlan,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 use uuid::Uuid;
 use weft_mesh::TableId;
 use weft_policy::Owner;
 
-use self::{parameters::Parameters, physical::physical_query, shape::is_ordered};
+use self::{
+    parameters::Parameters,
+    physical::{made_again, physical_query},
+    shape::is_ordered,
+};
 use crate::{
     engine::Shared,
     error::{Error, Result, classify, with_references},
@@ -61,6 +67,31 @@ struct Plan {
     physical: Option<PhysicalQuery>,
     /// Whether it may be kept for a later call.
     may_wait: bool,
+}
+
+/// What a plan that runs was made of.
+pub(crate) struct Again {
+    state: SessionState,
+    optimized: LogicalPlan,
+}
+
+impl Deep<Again> {
+    /// The same plan, made once more.
+    pub(crate) async fn plan(
+        self,
+        session: &GovernedSession,
+        query_id: Uuid,
+        stop: CancellationToken,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let shared = Arc::clone(session.shared());
+        let (span, session) = (session.span().clone(), session.clone());
+        let plan = async move {
+            let Again { state, optimized } = self.into_inner()?;
+            made_again(&state, &session, &optimized, &stop).await
+        };
+        let job = move || trace::planning(&span, query_id, plan);
+        shared.plan(query_id, job).await
+    }
 }
 
 impl PlannedQuery {
@@ -242,8 +273,13 @@ impl PlannedQuery {
             plan,
             ..
         } = self;
-        let Plan { caps, physical, .. } = plan.into_inner()?;
-        let Some(physical) = physical else {
+        let Plan {
+            caps,
+            state,
+            physical,
+            ..
+        } = plan.into_inner()?;
+        let Some(mut physical) = physical else {
             return Err(Error::invalid(format!(
                 "{} of the statement have no values",
                 parameters.count()
@@ -251,7 +287,9 @@ impl PlannedQuery {
         };
         caps.start_running(physical.capped_calls);
         let tables = tables.into_keys().collect();
-        RunningQuery::start(&session, query_id, schema, physical, &tables).await
+        let optimized = physical.optimized.take();
+        let again = optimized.map(|optimized| Deep::new(Again { state, optimized }, &session));
+        RunningQuery::start(&session, query_id, schema, (physical, again), &tables).await
     }
 }
 

@@ -5,7 +5,7 @@
 //! does dropping them; the limits of [`crate::sql`] bound that depth, and the
 //! stacks here hold it.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, thread, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tokio::{
@@ -53,8 +53,8 @@ impl QueryRuntime {
         &self.handle
     }
 
-    /// Runs `job` on a thread of its own, so that it can neither overflow a
-    /// stack that others share nor block them. Synchronous work cannot be
+    /// Runs `job` on a thread that nothing else uses meanwhile, so that it can neither
+    /// overflow a stack that others share nor block them. Synchronous work cannot be
     /// stopped: after `limit` the caller is told, the thread keeps its turn
     /// until it ends. What it logs is within `lines`.
     pub(crate) async fn plan<T, J, F>(&self, limit: Duration, lines: Span, job: J) -> Result<T>
@@ -90,11 +90,7 @@ impl QueryRuntime {
                 let _ = sender.send(result);
             }
         };
-        thread::Builder::new()
-            .name("weft-plan".to_owned())
-            .stack_size(STACK)
-            .spawn(work)
-            .map_err(|error| Error::internal(&format!("no thread for planning: {error}")))?;
+        self.handle.spawn_blocking(work);
         match timeout(limit, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::internal(

@@ -22,12 +22,16 @@
 //! columns then keep theirs, save for dictionaries, run-ends and list views, and for
 //! what is inside lists, structs and maps. It can ask for compressed messages too.
 
+mod views;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{
+    BinaryType, DataType, Field, FieldRef, Fields, Schema, SchemaRef, Utf8Type,
+};
 use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::IpcWriteOptions;
@@ -227,8 +231,14 @@ fn wire_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
             Arc::clone(array)
         });
     }
-    // `cast` has no kernel from a list view to a list of another item type.
     match (array.data_type(), to) {
+        (DataType::Utf8View, DataType::Utf8) => Ok(Arc::new(views::laid_out::<_, Utf8Type>(
+            array.as_string_view(),
+        )?)),
+        (DataType::BinaryView, DataType::Binary) => Ok(Arc::new(views::laid_out::<_, BinaryType>(
+            array.as_binary_view(),
+        )?)),
+        // `cast` has no kernel from a list view to a list of another item type.
         (DataType::ListView(item) | DataType::LargeListView(item), DataType::List(target))
             if item.data_type() != target.data_type() =>
         {

@@ -79,29 +79,42 @@ fn width(data_type: &DataType) -> usize {
     }
 }
 
-/// Wraps `inner`. What it would be simplified to is not asked for: that would
-/// be a call of the function without its cap.
-pub(super) struct Capped {
-    inner: Arc<ScalarUDF>,
-    caps: Arc<Caps>,
+/// What is checked of a function's calls.
+#[derive(Clone, Copy)]
+pub(super) struct Checks {
     bound: Option<Bound>,
     work: Option<Bound>,
     casts: bool,
 }
 
-/// `inner` with caps, or `inner` itself if it needs none.
-pub(super) fn capped(inner: &Arc<ScalarUDF>, caps: &Arc<Caps>) -> Arc<ScalarUDF> {
-    let (bound, work) = (bound_of(inner.name()), work_of(inner.name()));
-    let casts = matches!(inner.name(), "arrow_cast" | "arrow_try_cast");
-    if bound.is_none() && work.is_none() && !casts {
-        return Arc::clone(inner);
+impl Checks {
+    /// Of a function of the engine's registry by its name; `None` if it needs none.
+    pub(super) fn of(function: &str) -> Option<Self> {
+        let checks = Self {
+            bound: bound_of(function),
+            work: work_of(function),
+            casts: matches!(function, "arrow_cast" | "arrow_try_cast"),
+        };
+        let needed = checks.bound.is_some() || checks.work.is_some() || checks.casts;
+        needed.then_some(checks)
     }
+}
+
+/// Wraps `inner`. What it would be simplified to is not asked for: that would
+/// be a call of the function without its cap.
+struct Capped {
+    inner: Arc<ScalarUDF>,
+    caps: Arc<Caps>,
+    checks: Checks,
+}
+
+/// `inner` under `checks` and the caps of a statement.
+pub(super) fn capped(inner: Arc<ScalarUDF>, checks: Checks, caps: &Arc<Caps>) -> Arc<ScalarUDF> {
+    let caps = Arc::clone(caps);
     let capped = Capped {
-        inner: Arc::clone(inner),
-        caps: Arc::clone(caps),
-        bound,
-        work,
-        casts,
+        inner,
+        caps,
+        checks,
     };
     Arc::new(ScalarUDF::new_from_impl(capped))
 }
@@ -224,9 +237,7 @@ impl ScalarUDFImpl for Capped {
         let capped = Self {
             inner,
             caps: Arc::clone(&self.caps),
-            bound: self.bound,
-            work: self.work,
-            casts: self.casts,
+            checks: self.checks,
         };
         Some(ScalarUDF::new_from_impl(capped))
     }
@@ -237,10 +248,10 @@ impl ScalarUDFImpl for Capped {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = Rows::new(&args.args, args.number_rows)?;
-        if let Some(work) = self.work {
+        if let Some(work) = self.checks.work {
             self.check_work(&rows, work)?;
         }
-        let Some(bound) = self.bound else {
+        let Some(bound) = self.checks.bound else {
             return self.inner.inner().invoke_with_args(args);
         };
         let ends = self.pieces(&rows, bound)?;
@@ -264,7 +275,7 @@ impl ScalarUDFImpl for Capped {
 
     /// A cast by name becomes a cast; nothing else is simplified.
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        if !self.casts {
+        if !self.checks.casts {
             return Ok(ExprSimplifyResult::Original(args));
         }
         if let Some(Expr::Literal(name, _)) = args.get(1)

@@ -14,8 +14,14 @@ use datafusion::{
 };
 
 use super::{
-    capped::capped, caps::Caps, cell_hidden::cell_hidden, closed::ClosedFunctions,
-    concat_operator::ConcatOperator, constants::SessionConstants, planner::ConcatPlanner, series,
+    capped::{Checks, capped},
+    caps::Caps,
+    cell_hidden::cell_hidden,
+    closed::ClosedFunctions,
+    concat_operator::ConcatOperator,
+    constants::SessionConstants,
+    planner::ConcatPlanner,
+    series,
 };
 
 /// Not offered: they show files, or put metadata on columns that clients take
@@ -27,17 +33,51 @@ const LEFT_OUT: [&str; 4] = [
     "arrow_metadata",
 ];
 
-/// The functions that every session shares, before caps. The ones that run a
-/// lambda are not among them: they copy what it captures for each element.
-static SCALAR: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
+/// A function that every session shares, before caps.
+struct Shared {
+    function: Arc<ScalarUDF>,
+    checks: Option<Checks>,
+    /// Whether it is another one with other options of a session.
+    is_configured: bool,
+}
+
+impl Shared {
+    fn new(function: Arc<ScalarUDF>) -> Self {
+        let of_default = function
+            .inner()
+            .with_updated_config(&ConfigOptions::default());
+        Self {
+            checks: Checks::of(function.name()),
+            is_configured: of_default.is_some(),
+            function,
+        }
+    }
+
+    fn of_statement(&self, caps: &Arc<Caps>, config: &ConfigOptions) -> Arc<ScalarUDF> {
+        let configured = self
+            .is_configured
+            .then(|| self.function.inner().with_updated_config(config))
+            .flatten()
+            .map_or_else(|| Arc::clone(&self.function), Arc::new);
+        match self.checks {
+            Some(checks) => capped(configured, checks, caps),
+            None => configured,
+        }
+    }
+}
+
+/// All of them. The ones that run a lambda are not among them: they copy what it captures for
+/// each element.
+static SCALAR: LazyLock<Vec<Shared>> = LazyLock::new(|| {
     let all = SessionStateDefaults::default_scalar_functions();
     all.into_iter()
         .filter(|function| !LEFT_OUT.contains(&function.name()))
+        .map(Shared::new)
         .collect()
 });
 
-static CONCAT: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(ConcatOperator::new())));
+static CONCAT: LazyLock<Shared> =
+    LazyLock::new(|| Shared::new(Arc::new(ScalarUDF::new_from_impl(ConcatOperator::new()))));
 
 /// All that a statement may call.
 #[derive(Debug)]
@@ -54,15 +94,11 @@ impl Registry {
         constants: &SessionConstants,
         config: &ConfigOptions,
     ) -> Self {
-        let concat = capped(&CONCAT, caps);
-        let configured =
-            SCALAR.iter().map(
-                |function| match function.inner().with_updated_config(config) {
-                    Some(configured) => Arc::new(configured),
-                    None => Arc::clone(function),
-                },
-            );
-        let mut scalar: Vec<_> = configured.map(|function| capped(&function, caps)).collect();
+        let concat = CONCAT.of_statement(caps, config);
+        let shared = SCALAR.iter();
+        let mut scalar: Vec<_> = shared
+            .map(|function| function.of_statement(caps, config))
+            .collect();
         scalar.extend(constants.functions().into_iter().map(Arc::new));
         scalar.push(Arc::new(cell_hidden()));
         let table = SessionStateDefaults::default_table_functions().into_iter();

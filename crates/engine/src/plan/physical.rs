@@ -37,8 +37,12 @@ pub(crate) struct PhysicalQuery {
     pub(crate) context: Arc<TaskContext>,
     /// How many calls of capped functions share a batch.
     pub(crate) capped_calls: usize,
-    /// Cancelled when nobody waits for the rows: operators look at it.
+    /// Cancelled when nobody waits for the rows.
     pub(crate) stop: CancellationToken,
+    /// Its child that the operators of `plan` look at.
+    pub(crate) running: CancellationToken,
+    /// What it was made of, to be made once more; `None` for an `EXPLAIN`.
+    pub(crate) optimized: Option<LogicalPlan>,
 }
 
 /// The schema of `plan` when the types of its expressions are settled.
@@ -124,10 +128,9 @@ pub(super) async fn physical_query(
         fit_batches(state, LARGE_VALUE);
     }
     let plan = plan_and_verify(state, session, inner).await?;
-    let plan = if let LogicalPlan::Explain(_) = optimized {
-        explain::plan(state, &optimized).await?
-    } else {
-        plan
+    let (plan, optimized) = match &optimized {
+        LogicalPlan::Explain(_) => (explain::plan(state, &optimized).await?, None),
+        _ => (plan, Some(optimized)),
     };
     if plan.schema().fields().len() != declared.fields().len() {
         return Err(Error::internal(
@@ -135,12 +138,26 @@ pub(super) async fn physical_query(
         ));
     }
     let stop = CancellationToken::new();
+    let running = stop.child_token();
     Ok(PhysicalQuery {
-        plan: yielding(plan, &stop).map_err(classify)?,
+        plan: yielding(plan, &running).map_err(classify)?,
         context: state.task_ctx(),
         capped_calls,
         stop,
+        running,
+        optimized,
     })
+}
+
+/// The plan of `optimized` made once more: whoever runs a plan uses it up.
+pub(super) async fn made_again(
+    state: &SessionState,
+    session: &GovernedSession,
+    optimized: &LogicalPlan,
+    stop: &CancellationToken,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = plan_and_verify(state, session, optimized).await?;
+    yielding(plan, stop).map_err(classify)
 }
 
 async fn plan_and_verify(

@@ -38,12 +38,15 @@ impl Encoder {
         let options = IpcWriteOptions::default()
             .try_with_compression(compression)
             .map_err(|error| status::of_arrow(&error))?;
+        // A message is about as large as the one before.
+        let mut context = IpcWriteContext::default();
+        context.set_reserve_scratch(true);
         Ok(Self {
             schema,
             options,
             generator: IpcDataGenerator::default(),
             dictionaries: DictionaryTracker::new(true),
-            context: IpcWriteContext::default(),
+            context,
         })
     }
 

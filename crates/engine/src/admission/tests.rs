@@ -1,0 +1,231 @@
+//! Who runs, who waits, in which order, and what those are told who wait in vain.
+
+use std::future::Future;
+
+use futures::{FutureExt, future::BoxFuture};
+use weft_policy::PrincipalId;
+
+use super::*;
+
+fn owner(name: &str) -> Owner {
+    Owner {
+        principal: PrincipalId::user(name),
+        acting: None,
+    }
+}
+
+fn admission(running: usize, of_one: usize, waiting: usize) -> Admission {
+    Admission::new(Turns {
+        running,
+        of_one,
+        waiting,
+        patience: Duration::from_millis(50),
+    })
+}
+
+fn has(future: &mut BoxFuture<'_, Result<Place>>) -> Option<Place> {
+    future.now_or_never().map(Result::unwrap)
+}
+
+fn entering<'a>(admission: &'a Admission, owner: &'a Owner) -> BoxFuture<'a, Result<Place>> {
+    admission.enter(owner, None).boxed()
+}
+
+async fn long(admission: &Admission, owner: &Owner) -> Place {
+    let place = admission.enter(owner, None).await.unwrap();
+    place.lengthened().unwrap()
+}
+
+async fn error(entering: impl Future<Output = Result<Place>>) -> String {
+    entering.await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn nobody_has_more_than_a_share_of_the_long_turns() {
+    let admission = admission(4, 2, 10);
+    let [ana, bo] = ["ana", "bo"].map(owner);
+    let first = long(&admission, &ana).await;
+    let _second = long(&admission, &ana).await;
+    let third = entering(&admission, &ana).await.unwrap();
+    let third = third.lengthened().unwrap_err();
+    let mut third = third.lengthen().boxed();
+    assert!(has(&mut third).is_none());
+    let _others = long(&admission, &bo).await;
+    drop(first);
+    assert!(has(&mut third).is_some());
+}
+
+#[tokio::test]
+async fn who_begins_does_not_wait_for_the_long_ones() {
+    let admission = admission(2, 1, 10);
+    let [ana, bo, cy] = ["ana", "bo", "cy"].map(owner);
+    let _long = [long(&admission, &ana).await, long(&admission, &bo).await];
+    assert!(_long.iter().all(|it| it.quick_until().is_none()));
+    let quick = admission.enter(&cy, None).await.unwrap();
+    let quick = [quick, admission.enter(&cy, None).await.unwrap()];
+    assert!(quick.iter().all(|it| it.quick_until().is_some()));
+    let mut more = entering(&admission, &cy);
+    assert!(has(&mut more).is_none());
+    assert_eq!(admission.counts(), (4, 1));
+    // Who waits for a long turn leaves the quick one to others.
+    let [first, _second] = quick;
+    let mut first = first.lengthened().unwrap_err().lengthen().boxed();
+    assert!(has(&mut first).is_none());
+    assert!(has(&mut more).is_some());
+    let [of_ana, _] = _long;
+    drop(of_ana);
+    assert!(has(&mut first).is_some_and(|it| it.quick_until().is_none()));
+}
+
+#[tokio::test]
+async fn lines_are_served_in_rotation() {
+    let admission = admission(1, 1, 10);
+    let [ana, bo] = ["ana", "bo"].map(owner);
+    let running = admission.enter(&ana, None).await.unwrap();
+    let mut anas: Vec<_> = (0..3).map(|_| entering(&admission, &ana)).collect();
+    for waiting in &mut anas {
+        assert!(has(waiting).is_none());
+    }
+    let mut bos = entering(&admission, &bo);
+    assert!(has(&mut bos).is_none());
+    assert_eq!(admission.counts(), (1, 4));
+    drop(running);
+    let running = has(&mut anas[0]).unwrap();
+    drop(running);
+    let running = has(&mut bos).unwrap();
+    drop(running);
+    assert!(has(&mut anas[1]).is_some());
+}
+
+#[tokio::test]
+async fn who_goes_away_keeps_nobody_waiting() {
+    let admission = admission(1, 1, 2);
+    let [ana, bo] = ["ana", "bo"].map(owner);
+    let running = admission.enter(&ana, None).await.unwrap();
+    let mut gone = entering(&admission, &bo);
+    assert!(has(&mut gone).is_none());
+    let mut waiting = entering(&admission, &ana);
+    assert!(has(&mut waiting).is_none());
+    drop(gone);
+    drop(running);
+    // Given, and never taken.
+    drop(waiting);
+    assert_eq!(admission.counts(), (0, 0));
+    assert!(has(&mut entering(&admission, &bo)).is_some());
+}
+
+#[tokio::test]
+async fn a_full_line_and_a_long_wait_are_told() {
+    let admission = admission(1, 1, 1);
+    let ana = owner("ana");
+    let _running = admission.enter(&ana, None).await.unwrap();
+    let mut waiting = entering(&admission, &ana);
+    assert!(has(&mut waiting).is_none());
+    let full = error(admission.enter(&ana, None)).await;
+    assert!(full.contains("and 1 wait"), "{full}");
+    assert!(error(waiting).await.contains("waited"));
+    assert_eq!(admission.counts(), (1, 0));
+}
+
+#[tokio::test]
+async fn who_runs_long_waits_as_those_who_begin() {
+    let admission = admission(1, 1, 1);
+    let [ana, bo, cy] = ["ana", "bo", "cy"].map(owner);
+    let _long = long(&admission, &ana).await;
+    let mut waiting = long_wait(&admission, &bo).await;
+    assert!(has(&mut waiting).is_none());
+    let full = error(long_wait(&admission, &cy).await).await;
+    assert!(full.contains("and 1 wait"), "{full}");
+    assert!(error(waiting).await.contains("waited"));
+    assert_eq!(admission.counts(), (1, 0));
+}
+
+async fn long_wait(admission: &Admission, owner: &Owner) -> BoxFuture<'static, Result<Place>> {
+    let place = admission.enter(owner, None).await.unwrap();
+    place.lengthened().unwrap_err().lengthen().boxed()
+}
+
+#[tokio::test]
+async fn who_had_a_turn_comes_first() {
+    let admission = admission(1, 1, 1);
+    let ana = owner("ana");
+    let running = admission.enter(&ana, None).await.unwrap();
+    let rested = running.rest();
+    let other = admission.enter(&ana, None).await.unwrap();
+    let mut later = entering(&admission, &ana);
+    assert!(has(&mut later).is_none());
+    let mut again = rested.again().boxed();
+    assert!(has(&mut again).is_none());
+    drop(other);
+    assert!(has(&mut again).is_some_and(|it| it.quick_until().is_some()));
+    assert!(has(&mut later).is_some());
+}
+
+#[tokio::test]
+async fn one_owner_leaves_places_to_wait_to_others() {
+    let admission = admission(1, 1, 4);
+    let [ana, bo] = ["ana", "bo"].map(owner);
+    let _running = admission.enter(&ana, None).await.unwrap();
+    let mut waiting = [(); 2].map(|()| entering(&admission, &ana));
+    for waiting in &mut waiting {
+        assert!(has(waiting).is_none());
+    }
+    assert_eq!(
+        error(admission.enter(&ana, None)).await,
+        "the server is busy, and 2 of your statements wait; try again when one of them has ended"
+    );
+    let mut other = entering(&admission, &bo);
+    assert!(has(&mut other).is_none());
+    assert_eq!(admission.counts(), (1, 3));
+}
+
+fn limit(most: usize) -> Limit<usize> {
+    Limit {
+        name: "interns".into(),
+        most,
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_the_mesh_is_of_the_principal_whoever_acts_for_it() {
+    let admission = admission(8, 4, 10);
+    let [ana, bo] = ["ana", "bo"].map(owner);
+    let by_bi = Owner {
+        acting: Some(PrincipalId::service("bi")),
+        ..ana.clone()
+    };
+    let two = limit(2);
+    let first = admission.enter(&ana, Some(&two)).await.unwrap();
+    let second = admission.enter(&by_bi, Some(&two)).await.unwrap();
+    // Quick or long, it is one of the two.
+    let _second = second.lengthened().unwrap();
+    let mut third = admission.enter(&ana, Some(&two)).boxed();
+    assert!(has(&mut third).is_none());
+    let _others = admission.enter(&bo, None).await.unwrap();
+    drop(first);
+    let _third = has(&mut third).unwrap();
+    assert_eq!(
+        error(admission.enter(&by_bi, Some(&two))).await,
+        "limit `interns` (concurrency 2): so many of your statements run, \
+         and this one waited 0 s for one of them to end; try again"
+    );
+    assert_eq!(admission.counts(), (3, 0));
+}
+
+#[tokio::test]
+async fn who_is_held_by_a_limit_holds_nobody_else() {
+    let admission = admission(2, 2, 1);
+    let [ana, bo] = ["ana", "bo"].map(owner);
+    let one = limit(1);
+    let running = admission.enter(&ana, Some(&one)).await.unwrap();
+    let mut waiting = admission.enter(&ana, Some(&one)).boxed();
+    assert!(has(&mut waiting).is_none());
+    let full = error(admission.enter(&ana, Some(&one))).await;
+    let expected = "limit `interns` (concurrency 1): so many of your statements run, and 1 wait;";
+    assert!(full.starts_with(expected), "{full}");
+    let others = admission.enter(&bo, None).await.unwrap();
+    drop(others);
+    assert!(has(&mut waiting).is_none());
+    drop(running);
+    assert!(has(&mut waiting).is_some());
+}
