@@ -77,8 +77,9 @@ pub(crate) struct ServeArgs {
     /// How long a result waits for a client that takes nothing of it, before its query is ended
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = config::parse_duration)]
     reader_timeout: Duration,
-    /// How many statements run at a time, half of them of one user or service at most; others wait
-    /// [default: 2 for each core]
+    /// How many statements run for long at a time, half of them of one user or service at most;
+    /// others wait. As many more may begin: each has 150 ms before it needs a turn among the long
+    /// ones, so that short questions do not wait behind them [default: 2 for each core, at least 4]
     #[arg(long, value_name = "NUMBER", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     statements: Option<usize>,
     /// How many statements may wait for a turn, half of them of one user or service at most; beyond,

@@ -26,6 +26,7 @@ mod governed;
 mod live;
 mod mask;
 mod mesh_snapshot;
+mod pace;
 mod product;
 mod store;
 mod trace;
@@ -39,5 +40,6 @@ pub use live::{
     Background, CatalogConfig, FooterCounts, LiveMesh, MeshCounts, ReloadCounts, ReloadReport,
 };
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
+pub use pace::Paced;
 pub use store::{DomainReads, StorageRequests};
 pub use trace::{StatementSpan, TRACES, counted};

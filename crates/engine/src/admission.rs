@@ -1,7 +1,7 @@
 //! Turns at running statements: so many at a time, dealt fairly.
 //!
 //! Nobody knows how long a statement runs before it has. So each begins among the quick ones, and
-//! one that is not over after [`QUICK`] needs a turn among the long ones to go on: a question
+//! one that is not over in time needs a turn among the long ones to go on: a question
 //! about a row never waits for a join of everything. Whoever finds no turn waits in a line of
 //! their own; the lines are served in rotation, and nobody has more than a share of the long turns.
 //! A statement that waits for its reader gives its turn back meanwhile.
@@ -21,9 +21,6 @@ use weft_policy::{Limit, Owner};
 use self::lanes::{Kind, Lanes, Turn};
 use crate::error::{Error, Result};
 
-/// The time that a statement has among the quick ones, that of its reader not counted.
-const QUICK: Duration = Duration::from_millis(150);
-
 /// How many statements run, and how many wait for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Turns {
@@ -31,6 +28,8 @@ pub(crate) struct Turns {
     pub(crate) running: usize,
     /// Of the long ones, the most of one owner.
     pub(crate) of_one: usize,
+    /// The time that a statement has among the quick ones, that of its reader not counted.
+    pub(crate) quick: Duration,
     pub(crate) waiting: usize,
     pub(crate) patience: Duration,
 }
@@ -97,7 +96,7 @@ impl Admission {
             turn,
             of_principal,
             asked,
-            quick: Some((QUICK, Instant::now())),
+            quick: Some((self.turns.quick, Instant::now())),
         })
     }
 

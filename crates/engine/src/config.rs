@@ -18,8 +18,12 @@ pub struct EngineConfig {
     pub memory_limit: usize,
     /// Bytes for the operators of one query.
     pub query_memory_limit: usize,
-    /// Statements that run at a time; of one principal at most half of them.
+    /// Statements that run at a time beyond their [`quick_time`](Self::quick_time); of one
+    /// principal at most half of them. As many more that have just begun.
     pub statements: usize,
+    /// How long a statement runs before it needs a turn among the long ones. One that finds
+    /// none, and has returned no row yet, begins anew when it has one.
+    pub quick_time: Duration,
     /// Statements that may wait for a turn.
     pub waiting_statements: usize,
     /// How long one waits for its turn.
@@ -49,6 +53,7 @@ impl Default for EngineConfig {
             query_memory_limit: memory_limit / 2,
             // So that one principal alone can use all cores.
             statements: 2 * cores.max(2),
+            quick_time: Duration::from_millis(150),
             waiting_statements: 100,
             queue_timeout: Duration::from_secs(30),
             target_partitions: cores,

@@ -173,6 +173,11 @@ impl Engine {
 
 #[cfg(test)]
 impl Engine {
+    /// Statements that run and that wait.
+    pub(crate) fn statements(&self) -> (usize, usize) {
+        self.shared.admission.counts()
+    }
+
     /// Tasks of running queries.
     pub(crate) fn running_tasks(&self) -> usize {
         self.shared.runtime.handle().metrics().num_alive_tasks()
@@ -193,6 +198,7 @@ impl Shared {
             admission: Admission::new(Turns {
                 running: config.statements.max(1),
                 of_one: config.statements.div_ceil(2).max(1),
+                quick: config.quick_time,
                 waiting: config.waiting_statements,
                 patience: config.queue_timeout,
             }),

@@ -52,6 +52,7 @@ use super::visible_rows::{Footers, RunCount, VisibleRows};
 use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
 use crate::mesh_snapshot::Epoch;
+use crate::pace::Paced;
 use crate::product::ProductTable;
 
 /// What a seal stands for: whose access, to which table, decided how.
@@ -366,7 +367,7 @@ impl ExecutionPlan for GovernedScanExec {
             });
             self.rows.counter(&self.run, all, footers)
         });
-        Ok(Box::pin(SealedStream::new(
+        let sealed = SealedStream::new(
             inner,
             Arc::clone(self.properties.eq_properties.schema()),
             table.clone(),
@@ -374,7 +375,8 @@ impl ExecutionPlan for GovernedScanExec {
             self.hides_nothing,
             counter,
             span,
-        )))
+        );
+        Ok(Box::pin(Paced::new(Box::pin(sealed))))
     }
 
     /// Inexact visible rows and bytes, never anything of a column: an inexact

@@ -18,6 +18,7 @@ fn admission(running: usize, of_one: usize, waiting: usize) -> Admission {
     Admission::new(Turns {
         running,
         of_one,
+        quick: Duration::from_secs(60),
         waiting,
         patience: Duration::from_millis(50),
     })

@@ -1,6 +1,6 @@
 //! Lets operators that make many rows of few give way, and stop.
 //!
-//! The engine's own rule does so at the leaves. A join can turn one batch of a
+//! Scans do so by themselves ([`Paced`]). A join can turn one batch of a
 //! leaf into hours of work: until it asks for the next one it would hold its
 //! thread, others would wait, and neither a cancellation nor the end of the
 //! query's time would be heard.
@@ -17,13 +17,15 @@ use datafusion::{
         datatypes::{DataType, FieldRef, Schema},
         record_batch::RecordBatch,
     },
-    common::tree_node::{Transformed, TransformedResult, TreeNode},
+    common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion},
     error::{DataFusionError, Result},
+    execution::{SendableRecordBatchStream, TaskContext},
     logical_expr::ColumnarValue,
     physical_expr::PhysicalExpr,
     physical_plan::{
-        ExecutionPlan,
-        coop::CooperativeExec,
+        ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+        ReplaceChildrenOptions,
+        execution_plan::SchedulingType,
         joins::{
             CrossJoinExec, HashJoinExec, HashJoinExecBuilder, NestedLoopJoinExec,
             NestedLoopJoinExecBuilder, PiecewiseMergeJoinExec, SortMergeJoinExec,
@@ -34,6 +36,7 @@ use datafusion::{
 };
 use tokio::task::{block_in_place, coop::poll_proceed};
 use tokio_util::sync::CancellationToken;
+use weft_catalog::Paced;
 
 use crate::error::Error;
 
@@ -41,7 +44,7 @@ use crate::error::Error;
 /// between batches of candidates.
 ///
 /// ```text
-/// NestedLoopJoinExec: filter=a.x < b.y        CooperativeExec
+/// NestedLoopJoinExec: filter=a.x < b.y        PacedExec
 ///                                        →      NestedLoopJoinExec: filter=a.x < b.y (yielding)
 /// ```
 pub(super) fn yielding(
@@ -57,12 +60,90 @@ pub(super) fn yielding(
             || node.is::<PiecewiseMergeJoinExec>()
             || node.is::<UnnestExec>();
         Ok(if multiplies {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+            Transformed::yes(Arc::new(PacedExec::new(node)) as Arc<dyn ExecutionPlan>)
         } else {
             Transformed::no(node)
         })
     })
     .data()
+}
+
+/// The batches of `input`, every few milliseconds with a pause in which others can run.
+#[derive(Debug)]
+struct PacedExec {
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl PacedExec {
+    fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = PlanProperties::clone(input.properties());
+        let properties = properties.with_scheduling_type(SchedulingType::Cooperative);
+        Self {
+            input,
+            properties: Arc::new(properties),
+        }
+    }
+}
+
+impl DisplayAs for PacedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PacedExec")
+    }
+}
+
+impl ExecutionPlan for PacedExec {
+    fn name(&self) -> &'static str {
+        "PacedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(input) = children.pop().filter(|_| children.is_empty()) else {
+            let text = "a paced plan has one child".to_owned();
+            return Err(DataFusionError::Internal(text));
+        };
+        Ok(Arc::new(Self::new(input)))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context)?;
+        Ok(Box::pin(Paced::new(input)))
+    }
 }
 
 /// A filter that lets no pair through makes no output to give way at, so these

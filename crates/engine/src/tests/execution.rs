@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use datafusion::arrow::{array::AsArray, datatypes::Int64Type};
 use futures::StreamExt;
 use uuid::Uuid;
 use weft_policy::PrincipalId;
 
 use super::mesh::Mesh;
-use crate::{EngineConfig, Error, SessionOptions};
+use crate::{EngineConfig, Error, RunningQuery, SessionOptions};
 
 const ENDLESS: [&str; 5] = [
     FRUITLESS,
@@ -153,6 +154,99 @@ async fn endless_joins_leave_the_threads_to_others() {
     let rows = mesh.rows("SELECT count(*) FROM sales.orders");
     let rows = tokio::time::timeout(Duration::from_secs(30), rows).await;
     assert_eq!(rows.expect("the threads are held").unwrap().len(), 1);
+}
+
+/// With one long turn, which is taken, and next to no time to do without.
+async fn crowded() -> (Mesh, RunningQuery) {
+    let mesh = Mesh::with(|config| EngineConfig {
+        statements: 1,
+        quick_time: Duration::from_millis(20),
+        ..config
+    })
+    .await;
+    let endless = mesh.session().plan(ENDLESS[2]).await.unwrap();
+    let endless = endless.execute().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    (mesh, endless)
+}
+
+/// Its operators had begun: joins, sorts, groups, and what they keep of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_begins_anew_answers_as_one_that_did_not() {
+    let undisturbed = Mesh::open().await;
+    for sql in [
+        "SELECT count(*), sum(a.value) FROM generate_series(1, 200000) a \
+         JOIN generate_series(1, 200000) b ON a.value = b.value",
+        "SELECT value % 10 AS k, count(*), min(value) FROM generate_series(1, 400000) GROUP BY k ORDER BY k",
+        "SELECT value FROM generate_series(1, 400000) ORDER BY value % 1000 DESC, value LIMIT 3",
+        "SELECT sum(n) FROM (SELECT row_number() OVER (ORDER BY value DESC) AS n FROM generate_series(1, 200000))",
+        "WITH RECURSIVE n AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM n WHERE x < 1000) SELECT sum(x) FROM n",
+        "SELECT count(*) FROM generate_series(1, 300000) \
+         WHERE value > (SELECT avg(value) FROM generate_series(1, 300000))",
+        "SELECT o.region, count(*) FROM sales.orders o, generate_series(1, 200000) g GROUP BY o.region ORDER BY 1",
+        "SELECT count(*) FROM (SELECT value % 7 FROM generate_series(1, 200000) \
+         UNION SELECT value % 11 FROM generate_series(1, 200000))",
+    ] {
+        let (mesh, endless) = crowded().await;
+        let query = mesh.session().plan(sql).await.unwrap();
+        let query = query.execute().await.unwrap();
+        let started = Instant::now();
+        while mesh.engine.statements() != (1, 1) {
+            assert!(started.elapsed() < Duration::from_secs(30), "{sql}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(endless);
+        let rows = super::mesh::rows(query).await.unwrap();
+        assert_eq!(rows, undisturbed.rows(sql).await.unwrap(), "{sql}");
+        assert!(!rows.is_empty(), "{sql}");
+    }
+}
+
+/// What was sent is not sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_has_returned_rows_goes_on() {
+    let (mesh, endless) = crowded().await;
+    let sql = "SELECT value FROM generate_series(1, 2000000)";
+    let query = mesh.session().plan(sql).await.unwrap();
+    let mut query = query.execute().await.unwrap();
+    let (mut rows, mut waited) = (0, false);
+    let mut endless = Some(endless);
+    while let Some(batch) = query.next().await {
+        let batch = batch.unwrap();
+        let values = batch.column(0).as_primitive::<Int64Type>().values();
+        assert_eq!(values.first(), Some(&(rows + 1)));
+        rows += values.len() as i64;
+        if mesh.engine.statements() == (1, 1) {
+            waited = true;
+            endless = None;
+        }
+    }
+    assert_eq!(rows, 2_000_000);
+    assert!(waited && endless.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quick_statement_does_not_wait_for_long_ones() {
+    let mesh = Mesh::with(|config| EngineConfig {
+        statements: 1,
+        quick_time: Duration::from_secs(2),
+        ..config
+    })
+    .await;
+    let mut long = Vec::new();
+    for _ in 0..3 {
+        let planned = mesh.session().plan(ENDLESS[2]).await.unwrap();
+        long.push(planned.execute().await.unwrap());
+    }
+    let started = Instant::now();
+    while mesh.engine.statements() != (1, 2) {
+        assert!(started.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let rows = mesh.rows("SELECT count(*) FROM sales.orders");
+    let rows = tokio::time::timeout(Duration::from_secs(30), rows).await;
+    assert_eq!(rows.expect("it waits").unwrap().len(), 1);
+    assert_eq!(mesh.engine.statements(), (1, 2));
 }
 
 /// Each row of a batch held a copy of a list of eight megabytes: the allocation
