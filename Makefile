@@ -10,6 +10,8 @@
 #   make mutants           plants faults in the walls and asks that the tests see them
 #   make lint              formatting, clippy, rustdoc, licences
 #   make bench SF=1         TPC-H through weft and its peers, side by side (built as for shipping)
+#   make bench-load SF=1    what holds when many ask at once, for SECONDS=600
+#   make bench-growth       what more files, products and grants cost
 #   make bench-policy      what 100,000 grants cost to load and decide (criterion)
 #   make demo-data         write testdata/demo's files again
 
@@ -29,7 +31,7 @@ WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # without them its features differ, and all of it would be built twice.
 BUILD := $(CARGO) build --locked --workspace --bins --tests
 
-.PHONY: demo test test-rust test-python prove hostile slt mutants lint bench bench-policy demo-data
+.PHONY: demo test test-rust test-python prove hostile slt mutants lint bench bench-load bench-growth bench-policy demo-data
 
 demo:
 	$(BUILD)
@@ -93,6 +95,16 @@ bench: $(BENCH_VENV)/ready
 	CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))" $(CARGO) build --locked --profile dist --manifest-path benches/flight/Cargo.toml
 	WEFT_BIN="$(abspath $(TARGET_DIR))/dist/weft" "$(BENCH_VENV)/bin/python" benches/tpch/bench.py \
 	--scale $(SF) --output "$(abspath $(TARGET_DIR))/bench/sf$(SF)" --bare-flight "$(TARGET_DIR)/dist/bare-flight" $(ARGS)
+
+bench-load: $(BENCH_VENV)/ready
+	$(CARGO) build --locked --profile dist --bin weft
+	WEFT_BIN="$(abspath $(TARGET_DIR))/dist/weft" "$(BENCH_VENV)/bin/python" benches/tpch/load.py \
+	--scale $(SF) --seconds $(SECONDS) --output "$(abspath $(TARGET_DIR))/bench/sf$(SF)" $(ARGS)
+
+bench-growth: $(BENCH_VENV)/ready
+	$(CARGO) build --locked --profile dist --bin weft
+	WEFT_BIN="$(abspath $(TARGET_DIR))/dist/weft" "$(BENCH_VENV)/bin/python" benches/tpch/growth.py \
+	--output "$(abspath $(TARGET_DIR))/bench/growth" $(ARGS)
 
 # Of its own workspace, so that it never changes what the engine is built with.
 bench-policy:

@@ -40,8 +40,8 @@ def generate(folder, scale):
     return {table: folder / f"{table}.parquet" for tables in DOMAINS.values() for table in tables}
 
 
-def write_mesh(folder, files):
-    """Everything is granted to `ana`. Returns the path of mesh.yaml."""
+def write_mesh(folder, files, users=("ana",)):
+    """Everything is granted to `users`, who log in with ana's password. Returns the path of mesh.yaml."""
 
     def contract(domain, table):
         columns = [
@@ -50,9 +50,9 @@ def write_mesh(folder, files):
         ]
         return mesh_files.contract(domain, table, columns, primary_key=KEYS[table])
 
-    grants = [{"name": "all", "to": ["user:ana"], "on": "*", "columns": "*"}]
+    grants = [{"name": "all", "to": [f"user:{user}" for user in users], "on": "*", "columns": "*"}]
     domains = {domain: ([contract(domain, table) for table in tables], grants) for domain, tables in DOMAINS.items()}
-    mesh = mesh_files.write_mesh(folder, "tpch", domains, [mesh_files.person("ana")])
+    mesh = mesh_files.write_mesh(folder, "tpch", domains, [{**mesh_files.person("ana"), "name": user} for user in users])
     for domain, tables in DOMAINS.items():
         for table in tables:
             (mesh_files.data_folder(folder, domain, table) / files[table].name).hardlink_to(files[table])
