@@ -209,20 +209,25 @@ async fn a_statement_that_has_returned_rows_goes_on() {
     let sql = "SELECT value FROM generate_series(1, 2000000)";
     let query = mesh.session().plan(sql).await.unwrap();
     let mut query = query.execute().await.unwrap();
-    let (mut rows, mut waited) = (0, false);
-    let mut endless = Some(endless);
-    while let Some(batch) = query.next().await {
-        let batch = batch.unwrap();
-        let values = batch.column(0).as_primitive::<Int64Type>().values();
-        assert_eq!(values.first(), Some(&(rows + 1)));
-        rows += values.len() as i64;
-        if mesh.engine.statements() == (1, 1) {
-            waited = true;
-            endless = None;
+    let let_go = async {
+        // It waits in the middle of its rows.
+        while mesh.engine.statements() != (1, 1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
+        drop(endless);
+    };
+    let read = async {
+        let mut rows = 0;
+        while let Some(batch) = query.next().await {
+            let batch = batch.unwrap();
+            let values = batch.column(0).as_primitive::<Int64Type>().values();
+            assert_eq!(values.first(), Some(&(rows + 1)));
+            rows += values.len() as i64;
+        }
+        rows
+    };
+    let (rows, ()) = tokio::join!(read, let_go);
     assert_eq!(rows, 2_000_000);
-    assert!(waited && endless.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
