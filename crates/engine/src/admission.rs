@@ -204,19 +204,17 @@ impl Place {
         self.quick.map(|(left, since)| since + left)
     }
 
-    /// The same among the long ones, or as it was where no turn among them is free.
-    pub(crate) fn lengthened(self) -> std::result::Result<Self, Self> {
-        let turn = self
+    /// Takes a turn among the long ones, if one is free.
+    pub(crate) fn lengthened(&mut self) -> bool {
+        let free = self
             .asked
             .free(&mut self.asked.admission.lock(), Kind::Long);
-        match turn {
-            Some(turn) => Ok(Self {
-                turn,
-                quick: None,
-                ..self
-            }),
-            None => Err(self),
-        }
+        let Some(long) = free else {
+            return false;
+        };
+        self.turn = long;
+        self.quick = None;
+        true
     }
 
     /// The same among the long ones, when one of them has ended. Its turn is others' meanwhile.

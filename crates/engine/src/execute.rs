@@ -329,26 +329,11 @@ impl Work {
         let mut stream = begun(&physical, Arc::clone(&physical.plan))?;
         loop {
             let Some(batch) = next_of(&mut stream, place.as_ref()).await else {
-                let quick = place.take().map(Place::lengthened);
-                place = match quick {
-                    None => None,
-                    Some(Ok(long)) => Some(long),
-                    Some(Err(quick)) => {
-                        let again = self.again.take().filter(|_| *rows == 0);
-                        if again.is_some() {
-                            // What it has made so far is let go.
-                            physical.running.cancel();
-                            stream = Box::pin(EmptyRecordBatchStream::new(stream.schema()));
-                        }
-                        let long = self.queued(quick.lengthen()).await?;
-                        if let Some(again) = again {
-                            let stop = physical.stop.child_token();
-                            let plan = again.plan(&self.session, self.query_id, stop).await?;
-                            stream = begun(&physical, plan)?;
-                        }
-                        Some(long)
-                    }
-                };
+                if let Some(quick) = place.take() {
+                    let is_new = *rows == 0;
+                    let long = self.long(quick, &physical, &mut stream, is_new);
+                    place = Some(Box::pin(long).await?);
+                }
                 continue;
             };
             let Some(batch) = batch else {
@@ -373,6 +358,32 @@ impl Work {
                 }
             }
         }
+    }
+
+    /// A place among the long ones for a statement whose time among the quick ones is over. If it
+    /// has to wait for one and `is_new`, what it has made so far is let go, and it begins anew.
+    async fn long(
+        &mut self,
+        mut place: Place,
+        physical: &PhysicalQuery,
+        stream: &mut SendableRecordBatchStream,
+        is_new: bool,
+    ) -> Result<Place> {
+        // It is made once more at most.
+        let again = self.again.take().filter(|_| is_new);
+        if place.lengthened() {
+            return Ok(place);
+        }
+        let Some(again) = again else {
+            return self.queued(place.lengthen()).await;
+        };
+        physical.running.cancel();
+        *stream = Box::pin(EmptyRecordBatchStream::new(stream.schema()));
+        let place = self.queued(place.lengthen()).await?;
+        let stop = physical.stop.child_token();
+        let plan = again.plan(&self.session, self.query_id, stop).await?;
+        *stream = begun(physical, plan)?;
+        Ok(place)
     }
 }
 

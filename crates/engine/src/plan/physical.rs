@@ -128,9 +128,10 @@ pub(super) async fn physical_query(
         fit_batches(state, LARGE_VALUE);
     }
     let plan = plan_and_verify(state, session, inner).await?;
-    let (plan, optimized) = match &optimized {
-        LogicalPlan::Explain(_) => (explain::plan(state, &optimized).await?, None),
-        _ => (plan, Some(optimized)),
+    let (plan, optimized) = if let LogicalPlan::Explain(_) = optimized {
+        (explain::plan(state, &optimized).await?, None)
+    } else {
+        (plan, Some(optimized))
     };
     if plan.schema().fields().len() != declared.fields().len() {
         return Err(Error::internal(
