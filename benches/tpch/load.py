@@ -13,6 +13,7 @@ import argparse
 import json
 import random
 import re
+import shutil
 import statistics
 import sys
 import threading
@@ -75,6 +76,12 @@ class Crowd:
             # As a client that is told to try again.
             time.sleep(1)
 
+    def client(self, work, number):
+        try:
+            work(number)
+        except Exception as error:
+            self.failed.append(f"client {number}: {error}")
+
     def heavy_client(self, number):
         chosen = random.Random(number)
         with self.weft.connect(user(number), PASSWORD) as connection, connection.cursor() as cursor:
@@ -102,8 +109,8 @@ class Crowd:
                 time.sleep(0.2)
 
     def run(self, heavy, points):
-        threads = [threading.Thread(target=self.heavy_client, args=(number,)) for number in range(heavy)]
-        threads += [threading.Thread(target=self.point_client, args=(heavy + number,)) for number in range(points)]
+        threads = [threading.Thread(target=self.client, args=(self.heavy_client, number)) for number in range(heavy)]
+        threads += [threading.Thread(target=self.client, args=(self.point_client, heavy + number)) for number in range(points)]
         threads.append(threading.Thread(target=self.watch))
         for thread in threads:
             thread.start()
@@ -223,8 +230,9 @@ def main():
         tpch.generate(data, f"{options.scale:g}")
     files = {table: data / f"{table}.parquet" for table in contenders.TABLES}
     mesh = options.output / "mesh" / "load" / "mesh.yaml"
-    if not mesh.exists():
-        tpch.write_mesh(mesh.parent, files, [user(number) for number in range(options.heavy + options.points)])
+    shutil.rmtree(mesh.parent, ignore_errors=True)
+    users = max(options.heavy + options.points, options.large)
+    tpch.write_mesh(mesh.parent, files, [user(number) for number in range(users)])
     found = {}
     if "crowd" in options.only:
         weft = Weft(mesh)

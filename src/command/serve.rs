@@ -82,8 +82,8 @@ pub(crate) struct ServeArgs {
     /// ones, so that short questions do not wait behind them [default: 2 for each core, at least 4]
     #[arg(long, value_name = "NUMBER", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     statements: Option<usize>,
-    /// How many statements may wait for a turn, half of them of one user or service at most; beyond,
-    /// they are refused and may be sent again
+    /// How many statements may wait to begin, and as many for a turn among the long ones, half of
+    /// them of one user or service at most; beyond, they are refused and may be sent again
     /// [default: 100]
     #[arg(long, value_name = "NUMBER", value_parser = clap::builder::RangedU64ValueParser::<usize>::new())]
     waiting_statements: Option<usize>,

@@ -40,6 +40,6 @@ pub use live::{
     Background, CatalogConfig, FooterCounts, LiveMesh, MeshCounts, ReloadCounts, ReloadReport,
 };
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
-pub use pace::Paced;
+pub use pace::{Gate, Paced};
 pub use store::{DomainReads, StorageRequests};
 pub use trace::{StatementSpan, TRACES, counted};

@@ -2,38 +2,94 @@
 //!
 //! Tasks are not interrupted: one that always has another batch at hand holds its thread until
 //! the runtime's budget of 128 batches is used up, and somebody who asks about one row waits for
-//! that at each step of the way.
+//! that at each step of the way. And what a statement has begun goes on while it waits for its
+//! turn, unless the streams at the bottom of its plan stop.
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
-use futures::{Stream, StreamExt};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::sync::watch;
+use tokio::task::coop::has_budget_remaining;
 
 /// How long a stream goes on without giving way.
 const LONGEST: Duration = Duration::from_millis(2);
 
-/// A stream that gives way every few milliseconds.
+/// Whether a statement may run now. It travels as an extension of the session's configuration.
+#[derive(Clone, Debug)]
+pub struct Gate(watch::Sender<bool>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(watch::Sender::new(true))
+    }
+}
+
+impl Gate {
+    /// From here on nothing is read for the statement.
+    pub fn close(&self) {
+        self.0.send_replace(false);
+    }
+
+    /// It goes on.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    fn is_open(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    fn opened(&self) -> BoxFuture<'static, ()> {
+        let mut gate = self.0.subscribe();
+        async move {
+            // Where the sender is gone, so is the statement.
+            let _ = gate.wait_for(|is_open| *is_open).await;
+        }
+        .boxed()
+    }
+}
+
+/// A stream that gives way every few milliseconds, and waits at the gate of its statement.
 pub struct Paced {
     inner: SendableRecordBatchStream,
+    gate: Option<Arc<Gate>>,
+    /// While the gate is closed.
+    opened: Option<BoxFuture<'static, ()>>,
     /// Since when it has not given way; `None` when it just has.
     since: Option<Instant>,
 }
 
 impl Paced {
-    /// The same batches as `inner`.
-    pub fn new(inner: SendableRecordBatchStream) -> Self {
-        Self { inner, since: None }
+    /// The same batches as `inner`, at the gate of `context`'s statement if it has one.
+    pub fn new(inner: SendableRecordBatchStream, context: &TaskContext) -> Self {
+        Self {
+            inner,
+            gate: context.session_config().get_extension(),
+            opened: None,
+            since: None,
+        }
     }
 
-    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(gate) = self.gate.as_ref().filter(|gate| !gate.is_open()) {
+            self.opened.get_or_insert_with(|| gate.opened());
+        }
+        if let Some(opened) = &mut self.opened {
+            self.since = None;
+            ready!(opened.poll_unpin(cx));
+            self.opened = None;
+        }
         let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() < LONGEST {
+        if since.elapsed() < LONGEST && has_budget_remaining() {
             return Poll::Ready(());
         }
         self.since = None;
@@ -73,25 +129,32 @@ impl RecordBatchStream for Paced {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::task::Waker;
 
     use datafusion::arrow::datatypes::Schema;
+    use datafusion::execution::config::SessionConfig;
     use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
     use futures::stream;
 
     use super::*;
 
-    #[test]
-    fn one_that_always_has_a_batch_gives_way_in_time_and_loses_none() {
+    /// Twenty batches, each of which takes a while.
+    fn slow(context: &TaskContext) -> Paced {
         let schema = Arc::new(Schema::empty());
         let batch = RecordBatch::new_empty(Arc::clone(&schema));
         let slow = stream::iter(0..20).map(move |_| {
             std::thread::sleep(Duration::from_millis(1));
             Ok(batch.clone())
         });
-        let inner = Box::pin(RecordBatchStreamAdapter::new(schema, slow));
-        let mut paced = Paced::new(inner);
+        Paced::new(
+            Box::pin(RecordBatchStreamAdapter::new(schema, slow)),
+            context,
+        )
+    }
+
+    #[test]
+    fn one_that_always_has_a_batch_gives_way_in_time_and_loses_none() {
+        let mut paced = slow(&TaskContext::default());
         let mut cx = Context::from_waker(Waker::noop());
         let (mut batches, mut gave_way, mut at_once) = (0, 0, 0);
         loop {
@@ -111,5 +174,26 @@ mod tests {
         }
         assert_eq!(batches, 20);
         assert!(gave_way >= 5, "{gave_way}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_the_gate_is_closed() {
+        let gate = Gate::default();
+        let config = SessionConfig::new().with_extension(Arc::new(gate.clone()));
+        let context = TaskContext::default().with_session_config(config);
+        let mut paced = slow(&context);
+        assert!(paced.next().await.is_some());
+        gate.close();
+        let waits = tokio::time::timeout(Duration::from_millis(50), paced.next()).await;
+        assert!(waits.is_err());
+        // Opened and closed again before anybody looked, and opened while it waits.
+        gate.open();
+        gate.close();
+        let opener = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            gate.open();
+        };
+        let (rest, ()) = tokio::join!(paced.count(), opener);
+        assert_eq!(rest, 19);
     }
 }

@@ -125,7 +125,7 @@ impl Asked {
                 return Ok(turn);
             }
             let waiting = self.admission.turns.waiting;
-            let (all, own) = (lanes.waiting(), lanes.waiting_of(&self.owner));
+            let (all, own) = lanes.waiting_like(kind, &self.owner);
             // One owner leaves places to others.
             let is_full = all >= waiting;
             if is_full || own >= waiting.div_ceil(2) {
@@ -222,21 +222,32 @@ impl Place {
     /// # Errors
     /// As [`Admission::enter`].
     pub(crate) async fn lengthen(self) -> Result<Self> {
-        let Self {
-            turn,
-            of_principal,
-            asked,
-            ..
-        } = self;
-        drop(turn);
-        let until = Instant::now() + asked.admission.turns.patience;
+        let until = Instant::now() + self.asked.admission.turns.patience;
+        let (of_principal, asked) = self.left();
         let turn = asked.wait(Kind::Long, until).await?;
-        Ok(Self {
+        Ok(Self::long(turn, of_principal, asked))
+    }
+
+    /// The same for a statement that has returned rows: it is the next of its owner's, and
+    /// however long it takes.
+    pub(crate) async fn lengthen_begun(self) -> Result<Self> {
+        let (of_principal, asked) = self.left();
+        let turn = asked.wait_first(Kind::Long).await?;
+        Ok(Self::long(turn, of_principal, asked))
+    }
+
+    fn left(self) -> (Option<Turn>, Asked) {
+        drop(self.turn);
+        (self.of_principal, self.asked)
+    }
+
+    fn long(turn: Turn, of_principal: Option<Turn>, asked: Asked) -> Self {
+        Self {
             turn,
             of_principal,
             asked,
             quick: None,
-        })
+        }
     }
 
     /// Leaves the place to others while the reader takes its time.

@@ -24,7 +24,7 @@ pub struct EngineConfig {
     /// How long a statement runs before it needs a turn among the long ones. One that finds
     /// none, and has returned no row yet, begins anew when it has one.
     pub quick_time: Duration,
-    /// Statements that may wait for a turn.
+    /// Statements that may wait to begin, and as many that wait for a turn among the long ones.
     pub waiting_statements: usize,
     /// How long one waits for its turn.
     pub queue_timeout: Duration,

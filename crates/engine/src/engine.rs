@@ -192,7 +192,7 @@ impl Shared {
             .with_object_store_registry(Arc::new(NoObjectStores))
             .build()
             .map_err(classify)?;
-        let runtime = QueryRuntime::start(config.target_partitions)?;
+        let runtime = QueryRuntime::start(config.target_partitions, config.statements)?;
         Ok(Arc::new(Self {
             system: SystemTables::new(&config.system_tables),
             admission: Admission::new(Turns {
@@ -231,6 +231,21 @@ impl Shared {
         let since = Instant::now();
         let lines = trace::of_log(query_id);
         let planned = self.runtime.plan(self.config.plan_timeout, lines, job);
+        let planned = planned.await;
+        self.metrics.planned(since);
+        planned
+    }
+
+    /// The same for a query that has a turn to run, and waits for none to be planned.
+    pub(crate) async fn plan_again<T, J, F>(&self, query_id: Uuid, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<T>>,
+    {
+        let since = Instant::now();
+        let lines = trace::of_log(query_id);
+        let planned = self.runtime.plan_now(self.config.plan_timeout, lines, job);
         let planned = planned.await;
         self.metrics.planned(since);
         planned

@@ -13,24 +13,25 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use datafusion::{
     arrow::{datatypes::SchemaRef, record_batch::RecordBatch},
     error::Result as DataFusionResult,
-    execution::SendableRecordBatchStream,
+    execution::{SendableRecordBatchStream, TaskContext},
     physical_plan::{EmptyRecordBatchStream, ExecutionPlan, execute_stream},
 };
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
-use weft_catalog::counted;
+use weft_catalog::{Gate, counted};
 use weft_mesh::TableId;
 use weft_policy::Owner;
 
@@ -317,8 +318,7 @@ impl Work {
     }
 
     async fn pull(&mut self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
-        let allowance = self.session.allowance();
-        let limit = allowance.concurrency.as_ref();
+        let limit = self.session.allowance().concurrency.as_ref();
         let mut place = match is_constant(physical.plan.as_ref()) {
             true => None,
             false => Some(
@@ -326,12 +326,11 @@ impl Work {
                     .await?,
             ),
         };
-        let mut stream = begun(&physical, Arc::clone(&physical.plan))?;
+        let mut run = Run::begin(physical)?;
         loop {
-            let Some(batch) = next_of(&mut stream, place.as_ref()).await else {
+            let Some(batch) = run.next(place.as_ref()).await else {
                 if let Some(quick) = place.take() {
-                    let is_new = *rows == 0;
-                    let long = self.long(quick, &physical, &mut stream, is_new);
+                    let long = self.long(quick, &mut run, *rows == 0);
                     place = Some(Box::pin(long).await?);
                 }
                 continue;
@@ -340,9 +339,8 @@ impl Work {
                 return Ok(());
             };
             let batch = self.declared.wrap(&batch.map_err(classify)?)?;
-            self.session
-                .returned()
-                .add(&batch, self.session.allowance())?;
+            let allowance = self.session.allowance();
+            self.session.returned().add(&batch, allowance)?;
             *rows += batch.num_rows();
             match self.sender.try_send(Ok(batch)) {
                 Ok(()) => {}
@@ -350,11 +348,13 @@ impl Work {
                 Err(TrySendError::Full(batch)) => {
                     // Others can run while the reader takes its time.
                     let resting = place.take().map(Place::rest);
-                    let sent = self.sender.send(batch).await;
+                    let send = self.sender.send(batch);
+                    let sent = held_after_a_while(&run.gate, send).await;
                     sent.map_err(|_| Error::Cancelled)?;
                     if let Some(resting) = resting {
                         place = Some(resting.again().await?);
                     }
+                    run.gate.open();
                 }
             }
         }
@@ -362,48 +362,86 @@ impl Work {
 
     /// A place among the long ones for a statement whose time among the quick ones is over. If it
     /// has to wait for one and `is_new`, what it has made so far is let go, and it begins anew.
-    async fn long(
-        &mut self,
-        mut place: Place,
-        physical: &PhysicalQuery,
-        stream: &mut SendableRecordBatchStream,
-        is_new: bool,
-    ) -> Result<Place> {
+    async fn long(&mut self, mut place: Place, run: &mut Run, is_new: bool) -> Result<Place> {
         // It is made once more at most.
         let again = self.again.take().filter(|_| is_new);
         if place.lengthened() {
             return Ok(place);
         }
+        run.gate.close();
         let Some(again) = again else {
-            return self.queued(place.lengthen()).await;
+            let place = self.queued(place.lengthen_begun()).await?;
+            run.gate.open();
+            return Ok(place);
         };
-        physical.running.cancel();
-        *stream = Box::pin(EmptyRecordBatchStream::new(stream.schema()));
+        run.stop();
         let place = self.queued(place.lengthen()).await?;
-        let stop = physical.stop.child_token();
+        run.gate.open();
+        let stop = run.stop.child_token();
         let plan = again.plan(&self.session, self.query_id, stop).await?;
-        *stream = begun(physical, plan)?;
+        run.stream = execute_stream(plan, Arc::clone(&run.context)).map_err(classify)?;
         Ok(place)
     }
 }
 
-fn begun(
-    physical: &PhysicalQuery,
-    plan: Arc<dyn ExecutionPlan>,
-) -> Result<SendableRecordBatchStream> {
-    execute_stream(plan, Arc::clone(&physical.context)).map_err(classify)
+/// How long a reader may take before what was begun for it stops: a moment is no reason, for then
+/// there would be nothing at hand when it is back.
+const A_WHILE: Duration = Duration::from_millis(100);
+
+/// A plan at work.
+struct Run {
+    stream: SendableRecordBatchStream,
+    context: Arc<TaskContext>,
+    /// What the streams at the bottom of the plan wait at.
+    gate: Gate,
+    stop: CancellationToken,
+    /// Its child, of this plan alone.
+    running: CancellationToken,
 }
 
-/// The next batch, `Some(None)` at the end; `None` when the time that the statement has among the
-/// quick ones is over before.
-async fn next_of(
-    stream: &mut SendableRecordBatchStream,
-    place: Option<&Place>,
-) -> Option<Option<DataFusionResult<RecordBatch>>> {
-    match place.and_then(Place::quick_until) {
-        None => Some(stream.next().await),
-        // One that always has a batch at hand never waits for it.
-        Some(until) if until <= Instant::now() => None,
-        Some(until) => timeout_at(until, stream.next()).await.ok(),
+impl Run {
+    fn begin(physical: PhysicalQuery) -> Result<Self> {
+        let context = physical.context;
+        // Nobody else holds the plan: what its operators have begun ends with their streams.
+        let stream = execute_stream(physical.plan, Arc::clone(&context)).map_err(classify)?;
+        Ok(Self {
+            stream,
+            context,
+            gate: physical.gate,
+            stop: physical.stop,
+            running: physical.running,
+        })
+    }
+
+    /// Lets go of all that it has made.
+    fn stop(&mut self) {
+        self.running.cancel();
+        self.stream = Box::pin(EmptyRecordBatchStream::new(self.stream.schema()));
+    }
+
+    /// The next batch, `Some(None)` at the end; `None` when the time that the statement has among
+    /// the quick ones is over before.
+    async fn next(
+        &mut self,
+        place: Option<&Place>,
+    ) -> Option<Option<DataFusionResult<RecordBatch>>> {
+        match place.and_then(Place::quick_until) {
+            None => Some(self.stream.next().await),
+            // One that always has a batch at hand never waits for it.
+            Some(until) if until <= Instant::now() => None,
+            Some(until) => timeout_at(until, self.stream.next()).await.ok(),
+        }
+    }
+}
+
+/// What `waiting` comes to. If that takes longer than a while, `gate` is closed.
+async fn held_after_a_while<T>(gate: &Gate, waiting: impl Future<Output = T>) -> T {
+    tokio::pin!(waiting);
+    match timeout(A_WHILE, &mut waiting).await {
+        Ok(done) => done,
+        Err(_) => {
+            gate.close();
+            waiting.await
+        }
     }
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 use uuid::Uuid;
 use weft_mesh::TableId;
-use weft_policy::Owner;
+use weft_policy::{Owner, Viewer};
 
 use self::{
     parameters::Parameters,
@@ -62,6 +62,8 @@ pub struct PlannedQuery {
 /// What is dropped on a deep stack.
 struct Plan {
     state: SessionState,
+    /// For whom and when: a later call of the same principal may run it.
+    viewer: Viewer,
     caps: Arc<Caps>,
     logical: LogicalPlan,
     physical: Option<PhysicalQuery>,
@@ -72,6 +74,7 @@ struct Plan {
 /// What a plan that runs was made of.
 pub(crate) struct Again {
     state: SessionState,
+    viewer: Viewer,
     optimized: LogicalPlan,
 }
 
@@ -86,11 +89,15 @@ impl Deep<Again> {
         let shared = Arc::clone(session.shared());
         let (span, session) = (session.span().clone(), session.clone());
         let plan = async move {
-            let Again { state, optimized } = self.into_inner()?;
-            made_again(&state, &session, &optimized, &stop).await
+            let Again {
+                state,
+                viewer,
+                optimized,
+            } = self.into_inner()?;
+            made_again(&state, session.snapshot(), &viewer, &optimized, &stop).await
         };
         let job = move || trace::planning(&span, query_id, plan);
-        shared.plan(query_id, job).await
+        shared.plan_again(query_id, job).await
     }
 }
 
@@ -224,6 +231,7 @@ impl PlannedQuery {
             } = self;
             let Plan {
                 mut state,
+                viewer,
                 caps,
                 logical,
                 ..
@@ -237,6 +245,7 @@ impl PlannedQuery {
             let plan = Deep::new(
                 Plan {
                     state,
+                    viewer,
                     caps,
                     may_wait: shape::may_wait(&logical)?,
                     logical,
@@ -276,6 +285,7 @@ impl PlannedQuery {
         let Plan {
             caps,
             state,
+            viewer,
             physical,
             ..
         } = plan.into_inner()?;
@@ -288,7 +298,14 @@ impl PlannedQuery {
         caps.start_running(physical.capped_calls);
         let tables = tables.into_keys().collect();
         let optimized = physical.optimized.take();
-        let again = optimized.map(|optimized| Deep::new(Again { state, optimized }, &session));
+        let again = optimized.map(|optimized| {
+            let again = Again {
+                state,
+                viewer,
+                optimized,
+            };
+            Deep::new(again, &session)
+        });
         RunningQuery::start(&session, query_id, schema, (physical, again), &tables).await
     }
 }
@@ -347,6 +364,7 @@ async fn plan_statement(
     let plan = Deep::new(
         Plan {
             state,
+            viewer: session.viewer().clone(),
             caps,
             may_wait: shape::may_wait(&logical)?,
             logical,
@@ -379,6 +397,7 @@ async fn explanation(
     let physical = physical_query(&mut state, &session, &logical, &schema, &mut tables).await?;
     let plan = Plan {
         state,
+        viewer: session.viewer().clone(),
         caps,
         logical,
         physical: Some(physical),

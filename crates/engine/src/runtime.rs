@@ -5,7 +5,12 @@
 //! does dropping them; the limits of [`crate::sql`] bound that depth, and the
 //! stacks here hold it.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::FutureExt;
 use tokio::{
@@ -26,26 +31,36 @@ const STACK: usize = 64 << 20;
 pub(crate) struct QueryRuntime {
     runtime: Option<Runtime>,
     handle: Handle,
+    /// Its threads plan: those of `runtime` that block wait for files as well.
+    planners: Option<Runtime>,
     planning: Arc<Semaphore>,
 }
 
 impl QueryRuntime {
-    pub(crate) fn start(threads: usize) -> Result<Self> {
+    /// With `threads` to run queries, of which `running` may run at a time.
+    pub(crate) fn start(threads: usize, running: usize) -> Result<Self> {
+        let cannot =
+            |error| Error::internal(&format!("the query threads cannot be started: {error}"));
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_stack_size(STACK)
             .thread_name("weft-query")
             .enable_all()
             .build()
-            .map_err(|error| {
-                Error::internal(&format!("the query threads cannot be started: {error}"))
-            })?;
+            .map_err(cannot)?;
         let handle = runtime.handle().clone();
-        let planning = Arc::new(Semaphore::new(4 * threads.max(2)));
+        let planning = 4 * threads.max(2);
+        let planners = Builder::new_current_thread()
+            .max_blocking_threads(planning + running)
+            .thread_stack_size(STACK)
+            .thread_name("weft-plan")
+            .build()
+            .map_err(cannot)?;
         Ok(Self {
             runtime: Some(runtime),
             handle,
-            planning,
+            planners: Some(planners),
+            planning: Arc::new(Semaphore::new(planning)),
         })
     }
 
@@ -69,6 +84,31 @@ impl QueryRuntime {
                 "too many statements are being planned, try again".to_owned(),
             ));
         };
+        self.plan_with(turn, limit, lines, job).await
+    }
+
+    /// The same for a job that needs no turn.
+    pub(crate) async fn plan_now<T, J, F>(&self, limit: Duration, lines: Span, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<T>>,
+    {
+        self.plan_with((), limit, lines, job).await
+    }
+
+    async fn plan_with<T, J, F>(
+        &self,
+        turn: impl Send + 'static,
+        limit: Duration,
+        lines: Span,
+        job: J,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        J: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<T>>,
+    {
         let (mut sender, receiver) = oneshot::channel();
         let handle = self.handle.clone();
         let work = move || {
@@ -90,7 +130,12 @@ impl QueryRuntime {
                 let _ = sender.send(result);
             }
         };
-        self.handle.spawn_blocking(work);
+        // It panics where the system gives no thread.
+        let planners = self.planners.as_ref();
+        let spawn = || planners.map(|planners| planners.spawn_blocking(work));
+        if !matches!(catch_unwind(AssertUnwindSafe(spawn)), Ok(Some(_))) {
+            return Err(Error::internal(&"no thread for planning"));
+        }
         match timeout(limit, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::internal(
@@ -110,8 +155,8 @@ impl Drop for QueryRuntime {
     fn drop(&mut self) {
         // The last session may be dropped inside another runtime, which a
         // waiting shutdown must not block.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        for runtime in [self.runtime.take(), self.planners.take()] {
+            runtime.into_iter().for_each(Runtime::shutdown_background);
         }
     }
 }

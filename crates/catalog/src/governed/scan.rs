@@ -376,7 +376,7 @@ impl ExecutionPlan for GovernedScanExec {
             counter,
             span,
         );
-        Ok(Box::pin(Paced::new(Box::pin(sealed))))
+        Ok(Box::pin(Paced::new(Box::pin(sealed), &context)))
     }
 
     /// Inexact visible rows and bytes, never anything of a column: an inexact

@@ -81,12 +81,15 @@ impl Lanes {
         self.of_principal.waiting() + self.quick.waiting() + self.long.waiting()
     }
 
-    /// Those of them that are of `owner`, or of its principal.
-    pub(super) fn waiting_of(&self, owner: &Owner) -> usize {
+    /// Those that wait to begin, or to go on, as one that waits for a `kind`: all, and those of
+    /// `owner` or its principal. Who begins cannot fill the line of those who have begun.
+    pub(super) fn waiting_like(&mut self, kind: Kind, owner: &Owner) -> (usize, usize) {
+        if kind == Kind::Long {
+            return (self.long.waiting(), self.long.waiting_of(owner));
+        }
         let of_principal = Owner::from(owner.principal.clone());
-        self.of_principal.waiting_of(&of_principal)
-            + self.quick.waiting_of(owner)
-            + self.long.waiting_of(owner)
+        let own = self.of_principal.waiting_of(&of_principal) + self.quick.waiting_of(owner);
+        (self.of_principal.waiting() + self.quick.waiting(), own)
     }
 
     /// A turn at once, where its owner has less than `most` of them.

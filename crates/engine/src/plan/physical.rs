@@ -14,6 +14,8 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 use tokio_util::sync::CancellationToken;
+use weft_catalog::{Gate, MeshSnapshot};
+use weft_policy::Viewer;
 
 use super::{
     shape::{capped_calls, check_sketches, constant_bytes, repeats_built_values},
@@ -37,6 +39,8 @@ pub(crate) struct PhysicalQuery {
     pub(crate) context: Arc<TaskContext>,
     /// How many calls of capped functions share a batch.
     pub(crate) capped_calls: usize,
+    /// What the streams at the bottom of `plan` wait at.
+    pub(crate) gate: Gate,
     /// Cancelled when nobody waits for the rows.
     pub(crate) stop: CancellationToken,
     /// Its child that the operators of `plan` look at.
@@ -127,7 +131,8 @@ pub(super) async fn physical_query(
     if repeats_built_values(inner)? {
         fit_batches(state, LARGE_VALUE);
     }
-    let plan = plan_and_verify(state, session, inner).await?;
+    let (snapshot, viewer) = (session.snapshot(), session.viewer());
+    let plan = plan_and_verify(state, snapshot, viewer, inner).await?;
     let (plan, optimized) = if let LogicalPlan::Explain(_) = optimized {
         (explain::plan(state, &optimized).await?, None)
     } else {
@@ -138,12 +143,15 @@ pub(super) async fn physical_query(
             &"the plan returns other columns than were declared",
         ));
     }
+    let gate = Gate::default();
+    state.config_mut().set_extension(Arc::new(gate.clone()));
     let stop = CancellationToken::new();
     let running = stop.child_token();
     Ok(PhysicalQuery {
         plan: yielding(plan, &running).map_err(classify)?,
         context: state.task_ctx(),
         capped_calls,
+        gate,
         stop,
         running,
         optimized,
@@ -153,17 +161,19 @@ pub(super) async fn physical_query(
 /// The plan of `optimized` made once more: whoever runs a plan uses it up.
 pub(super) async fn made_again(
     state: &SessionState,
-    session: &GovernedSession,
+    snapshot: &MeshSnapshot,
+    viewer: &Viewer,
     optimized: &LogicalPlan,
     stop: &CancellationToken,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = plan_and_verify(state, session, optimized).await?;
+    let plan = plan_and_verify(state, snapshot, viewer, optimized).await?;
     yielding(plan, stop).map_err(classify)
 }
 
 async fn plan_and_verify(
     state: &SessionState,
-    session: &GovernedSession,
+    snapshot: &MeshSnapshot,
+    viewer: &Viewer,
     optimized: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = state
@@ -171,7 +181,7 @@ async fn plan_and_verify(
         .create_physical_plan(optimized, state)
         .await
         .map_err(classify)?;
-    verify(&plan, session.snapshot(), session.viewer())
+    verify(&plan, snapshot, viewer)
         .map_err(|reason| Error::internal(&format!("the verifier refused a plan: {reason}")))?;
     Ok(plan)
 }

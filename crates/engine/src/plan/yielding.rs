@@ -25,22 +25,24 @@ use datafusion::{
     physical_plan::{
         ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
         ReplaceChildrenOptions,
+        empty::EmptyExec,
         execution_plan::SchedulingType,
         joins::{
             CrossJoinExec, HashJoinExec, HashJoinExecBuilder, NestedLoopJoinExec,
             NestedLoopJoinExecBuilder, PiecewiseMergeJoinExec, SortMergeJoinExec,
             utils::JoinFilter,
         },
+        placeholder_row::PlaceholderRowExec,
         unnest::UnnestExec,
     },
 };
 use tokio::task::{block_in_place, coop::poll_proceed};
 use tokio_util::sync::CancellationToken;
-use weft_catalog::Paced;
+use weft_catalog::{GovernedScanExec, Paced};
 
 use crate::error::Error;
 
-/// `plan`, whose joins give way between batches of output and look at `stop`
+/// `plan`, whose joins and sources give way between batches of output, and joins look at `stop`
 /// between batches of candidates.
 ///
 /// ```text
@@ -59,7 +61,12 @@ pub(super) fn yielding(
             || node.is::<SortMergeJoinExec>()
             || node.is::<PiecewiseMergeJoinExec>()
             || node.is::<UnnestExec>();
-        Ok(if multiplies {
+        // Series, system tables, the last round of a recursion.
+        let is_source = node.children().is_empty()
+            && !node.is::<GovernedScanExec>()
+            && !node.is::<EmptyExec>()
+            && !node.is::<PlaceholderRowExec>();
+        Ok(if multiplies || is_source {
             Transformed::yes(Arc::new(PacedExec::new(node)) as Arc<dyn ExecutionPlan>)
         } else {
             Transformed::no(node)
@@ -141,8 +148,8 @@ impl ExecutionPlan for PacedExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, context)?;
-        Ok(Box::pin(Paced::new(input)))
+        let input = self.input.execute(partition, Arc::clone(&context))?;
+        Ok(Box::pin(Paced::new(input, &context)))
     }
 }
 

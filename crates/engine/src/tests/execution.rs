@@ -157,10 +157,11 @@ async fn endless_joins_leave_the_threads_to_others() {
 }
 
 /// With one long turn, which is taken, and next to no time to do without.
-async fn crowded() -> (Mesh, RunningQuery) {
+async fn crowded(patience: Duration) -> (Mesh, RunningQuery) {
     let mesh = Mesh::with(|config| EngineConfig {
         statements: 1,
         quick_time: Duration::from_millis(20),
+        queue_timeout: patience,
         ..config
     })
     .await;
@@ -187,14 +188,13 @@ async fn a_statement_that_begins_anew_answers_as_one_that_did_not() {
         "SELECT count(*) FROM (SELECT value % 7 FROM generate_series(1, 200000) \
          UNION SELECT value % 11 FROM generate_series(1, 200000))",
     ] {
-        let (mesh, endless) = crowded().await;
+        let (mesh, endless) = crowded(Duration::from_secs(60)).await;
+        let before = mesh.engine.running_tasks();
         let query = mesh.session().plan(sql).await.unwrap();
         let query = query.execute().await.unwrap();
-        let started = Instant::now();
-        while mesh.engine.statements() != (1, 1) {
-            assert!(started.elapsed() < Duration::from_secs(30), "{sql}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(sql, || mesh.engine.statements() == (1, 1)).await;
+        // But for the one that waits, nothing of it is left.
+        until(sql, || mesh.engine.running_tasks() == before + 1).await;
         drop(endless);
         let rows = super::mesh::rows(query).await.unwrap();
         assert_eq!(rows, undisturbed.rows(sql).await.unwrap(), "{sql}");
@@ -202,18 +202,42 @@ async fn a_statement_that_begins_anew_answers_as_one_that_did_not() {
     }
 }
 
+async fn until(sql: &str, it_is: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !it_is() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{sql}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// It was planned for an earlier call, at another moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_waited_for_its_call_can_begin_anew() {
+    let (mesh, endless) = crowded(Duration::from_secs(60)).await;
+    let sql = "SELECT count(*) FROM system.columns, generate_series(1, 300000)";
+    let planned = mesh.session().plan(sql).await.unwrap();
+    let planned = planned.waiting().expect("it may wait");
+    let later = mesh.session();
+    let planned = planned.continued(&later).expect("nothing has changed");
+    let query = planned.execute().await.unwrap();
+    until(sql, || mesh.engine.statements() == (1, 1)).await;
+    drop(endless);
+    let rows = super::mesh::rows(query).await.unwrap();
+    assert_eq!(rows, Mesh::open().await.rows(sql).await.unwrap());
+}
+
 /// What was sent is not sent again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_has_returned_rows_goes_on() {
-    let (mesh, endless) = crowded().await;
+    let (mesh, endless) = crowded(Duration::from_secs(1)).await;
     let sql = "SELECT value FROM generate_series(1, 2000000)";
     let query = mesh.session().plan(sql).await.unwrap();
     let mut query = query.execute().await.unwrap();
     let let_go = async {
         // It waits in the middle of its rows.
-        while mesh.engine.statements() != (1, 1) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(sql, || mesh.engine.statements() == (1, 1)).await;
+        // It is not refused for it, however long that takes.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         drop(endless);
     };
     let read = async {
@@ -243,11 +267,7 @@ async fn a_quick_statement_does_not_wait_for_long_ones() {
         let planned = mesh.session().plan(ENDLESS[2]).await.unwrap();
         long.push(planned.execute().await.unwrap());
     }
-    let started = Instant::now();
-    while mesh.engine.statements() != (1, 2) {
-        assert!(started.elapsed() < Duration::from_secs(30));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(ENDLESS[2], || mesh.engine.statements() == (1, 2)).await;
     let rows = mesh.rows("SELECT count(*) FROM sales.orders");
     let rows = tokio::time::timeout(Duration::from_secs(30), rows).await;
     assert_eq!(rows.expect("it waits").unwrap().len(), 1);

@@ -38,15 +38,12 @@ impl Encoder {
         let options = IpcWriteOptions::default()
             .try_with_compression(compression)
             .map_err(|error| status::of_arrow(&error))?;
-        // A message is about as large as the one before.
-        let mut context = IpcWriteContext::default();
-        context.set_reserve_scratch(true);
         Ok(Self {
             schema,
             options,
             generator: IpcDataGenerator::default(),
             dictionaries: DictionaryTracker::new(true),
-            context,
+            context: reserving(),
         })
     }
 
@@ -98,8 +95,21 @@ impl Encoder {
                 &mut self.context,
             )
             .map_err(|error| status::of_arrow(&error))?;
+        if message.arrow_data.capacity() > LARGE {
+            self.context = reserving();
+        }
         Ok(message.into())
     }
+}
+
+/// Beyond this a message is no measure for the next.
+const LARGE: usize = 4 << 20;
+
+/// Makes room for a message that is as large as the one before.
+fn reserving() -> IpcWriteContext {
+    let mut context = IpcWriteContext::default();
+    context.set_reserve_scratch(true);
+    context
 }
 
 #[cfg(test)]
