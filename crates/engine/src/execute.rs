@@ -330,8 +330,7 @@ impl Work {
         loop {
             let Some(batch) = run.next(place.as_ref()).await else {
                 if let Some(quick) = place.take() {
-                    let long = self.long(quick, &mut run, *rows == 0);
-                    place = Some(Box::pin(long).await?);
+                    place = Some(self.long(quick, &mut run, *rows == 0).await?);
                 }
                 continue;
             };
@@ -378,7 +377,7 @@ impl Work {
         let place = self.queued(place.lengthen()).await?;
         run.gate.open();
         let stop = run.stop.child_token();
-        let plan = again.plan(&self.session, self.query_id, stop).await?;
+        let plan = Box::pin(again.plan(&self.session, self.query_id, stop)).await?;
         run.stream = execute_stream(plan, Arc::clone(&run.context)).map_err(classify)?;
         Ok(place)
     }
