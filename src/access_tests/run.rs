@@ -286,7 +286,7 @@ impl Run<'_> {
                 }
             }
         } else if expected.count.is_some() {
-            let counted = self.count(test, planned, viewer).await;
+            let counted = Box::pin(self.count(test, planned, viewer)).await;
             counted.map_err(|problem| problems.push(problem)).ok()
         } else {
             None
