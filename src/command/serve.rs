@@ -78,8 +78,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = config::parse_duration)]
     reader_timeout: Duration,
     /// How many statements run for long at a time, half of them of one user or service at most;
-    /// others wait. As many more may begin: each has 150 ms before it needs a turn among the long
-    /// ones, so that short questions do not wait behind them [default: 2 for each core, at least 4]
+    /// others wait. As many more may begin: each has 150 ms, and more where others use the cores,
+    /// before it needs a turn among the long ones, so that short questions do not wait for them
+    /// [default: 2 for each core, at least 4]
     #[arg(long, value_name = "NUMBER", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     statements: Option<usize>,
     /// How many statements may wait to begin, and as many for a turn among the long ones, half of

@@ -28,8 +28,10 @@ pub(crate) struct Turns {
     pub(crate) running: usize,
     /// Of the long ones, the most of one owner.
     pub(crate) of_one: usize,
-    /// The time that a statement has among the quick ones, that of its reader not counted.
+    /// The time that a statement has among the quick ones with a core to itself, that of its
+    /// reader not counted.
     pub(crate) quick: Duration,
+    pub(crate) cores: usize,
     pub(crate) waiting: usize,
     pub(crate) patience: Duration,
 }
@@ -96,8 +98,15 @@ impl Admission {
             turn,
             of_principal,
             asked,
-            quick: Some((self.turns.quick, Instant::now())),
+            quick: Some((self.quick_time(), Instant::now())),
         })
+    }
+
+    /// The time that a statement has which begins now: more of it where others use the cores too.
+    fn quick_time(&self) -> Duration {
+        let Turns { quick, cores, .. } = self.turns;
+        let of_each = self.lock().running().div_ceil(cores.max(1)).max(1);
+        quick.saturating_mul(u32::try_from(of_each).unwrap_or(u32::MAX))
     }
 
     /// Statements that run and that wait.

@@ -21,8 +21,8 @@ pub struct EngineConfig {
     /// Statements that run at a time beyond their [`quick_time`](Self::quick_time); of one
     /// principal at most half of them. As many more that have just begun.
     pub statements: usize,
-    /// How long a statement runs before it needs a turn among the long ones. One that finds
-    /// none, and has returned no row yet, begins anew when it has one.
+    /// How long a statement runs, with a core to itself, before it needs a turn among the long
+    /// ones. One that finds none, and has returned no row yet, begins anew when it has one.
     pub quick_time: Duration,
     /// Statements that may wait to begin, and as many that wait for a turn among the long ones.
     pub waiting_statements: usize,

@@ -199,6 +199,7 @@ impl Shared {
                 running: config.statements.max(1),
                 of_one: config.statements.div_ceil(2).max(1),
                 quick: config.quick_time,
+                cores: config.target_partitions,
                 waiting: config.waiting_statements,
                 patience: config.queue_timeout,
             }),

@@ -19,6 +19,7 @@ fn admission(running: usize, of_one: usize, waiting: usize) -> Admission {
         running,
         of_one,
         quick: Duration::from_secs(60),
+        cores: 2,
         waiting,
         patience: Duration::from_millis(50),
     })
@@ -78,6 +79,19 @@ async fn who_begins_does_not_wait_for_the_long_ones() {
     let [of_ana, _] = _long;
     drop(of_ana);
     assert!(has(&mut first).is_some_and(|it| it.quick_until().is_none()));
+}
+
+#[tokio::test]
+async fn who_shares_the_cores_has_more_time() {
+    let admission = admission(4, 4, 10);
+    let ana = owner("ana");
+    let mut running = Vec::new();
+    for minutes in [1, 1, 2, 2] {
+        let place = entering(&admission, &ana).await.unwrap();
+        let left = place.quick_until().unwrap() - Instant::now();
+        assert_eq!(left.as_secs().div_ceil(60), minutes);
+        running.push(place);
+    }
 }
 
 #[tokio::test]
