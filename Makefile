@@ -40,7 +40,7 @@ demo:
 test: test-rust test-python
 
 test-rust:
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 test-python: $(VENV)/ready $(OLD_ADBC_VENV)/ready
 	$(BUILD)
