@@ -69,7 +69,10 @@ def rows(table):
     """What was answered, so that it can be compared: sorted by what is exact."""
 
     def plain(value):
-        return float(value) if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)
+        """Whole numbers as they are written: engines give sums of them other types."""
+        if isinstance(value, float) or hasattr(value, "as_tuple"):
+            return str(int(value)) if math.isfinite(value) and value == int(value) else float(value)
+        return str(value)
 
     def key(row):
         return [it for it in row if isinstance(it, str)], [f"{it:.3g}" for it in row if isinstance(it, float)]
@@ -78,12 +81,15 @@ def rows(table):
 
 
 def same(rows, others):
-    """Numbers with a fraction to six digits: engines make averages of other types."""
+    """Numbers with a fraction to six digits: some engines make averages of no more."""
 
     def close(one, other):
-        if isinstance(one, float) and isinstance(other, float):
-            return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
-        return one == other
+        if one == other:
+            return True
+        try:
+            return math.isclose(float(one), float(other), rel_tol=1e-6, abs_tol=1e-6)
+        except ValueError:
+            return False
 
     return len(rows) == len(others) and all(all(map(close, row, other)) for row, other in zip(rows, others))
 
