@@ -229,12 +229,9 @@ impl Shared {
         J: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<T>>,
     {
-        let since = Instant::now();
         let lines = trace::of_log(query_id);
         let planned = self.runtime.plan(self.config.plan_timeout, lines, job);
-        let planned = planned.await;
-        self.metrics.planned(since);
-        planned
+        self.timed(Box::pin(planned)).await
     }
 
     /// The same for a query that has a turn to run, and waits for none to be planned.
@@ -244,10 +241,14 @@ impl Shared {
         J: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<T>>,
     {
-        let since = Instant::now();
         let lines = trace::of_log(query_id);
         let planned = self.runtime.plan_now(self.config.plan_timeout, lines, job);
-        let planned = planned.await;
+        self.timed(Box::pin(planned)).await
+    }
+
+    async fn timed<T>(&self, planning: impl Future<Output = T>) -> T {
+        let since = Instant::now();
+        let planned = planning.await;
         self.metrics.planned(since);
         planned
     }

@@ -351,7 +351,8 @@ impl Work {
                     let sent = held_after_a_while(&run.gate, send).await;
                     sent.map_err(|_| Error::Cancelled)?;
                     if let Some(resting) = resting {
-                        place = Some(resting.again().await?);
+                        let again = resting.again();
+                        place = Some(held_after_a_while(&run.gate, again).await?);
                     }
                     run.gate.open();
                 }
@@ -383,8 +384,8 @@ impl Work {
     }
 }
 
-/// How long a reader may take before what was begun for it stops: a moment is no reason, for then
-/// there would be nothing at hand when it is back.
+/// How long a statement may wait for its reader, and for its turn then, before what it has begun
+/// stops: a moment is no reason, for then there would be nothing at hand afterwards.
 const A_WHILE: Duration = Duration::from_millis(100);
 
 /// A plan at work.

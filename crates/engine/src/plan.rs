@@ -87,14 +87,14 @@ impl Deep<Again> {
         stop: CancellationToken,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let shared = Arc::clone(session.shared());
-        let (span, session) = (session.span().clone(), session.clone());
+        let (span, snapshot) = (session.span().clone(), Arc::clone(session.snapshot()));
         let plan = async move {
             let Again {
                 state,
                 viewer,
                 optimized,
             } = self.into_inner()?;
-            made_again(&state, session.snapshot(), &viewer, &optimized, &stop).await
+            made_again(&state, &snapshot, &viewer, &optimized, &stop).await
         };
         let job = move || trace::planning(&span, query_id, plan);
         shared.plan_again(query_id, job).await
