@@ -1,6 +1,6 @@
 //! What the protocol costs by itself: a Flight server that answers `SELECT 1` with a constant
-//! and every other statement with a Parquet file that it holds in memory. It asks nobody who
-//! they are, parses no SQL and plans nothing.
+//! and every other statement with a Parquet file that it holds in memory, prepared or not. It asks
+//! nobody who they are, parses no SQL and plans nothing.
 //!
 //! `bare-flight HOST:PORT FILE`
 
@@ -11,13 +11,19 @@ use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch, RecordBatchReader};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
-use arrow_flight::sql::{Any, CommandStatementQuery};
+use arrow_flight::sql::{
+    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
+    ActionCreatePreparedStatementResult, Any, CommandPreparedStatementQuery, CommandStatementQuery,
+    ProstMessageExt,
+};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    HandshakeRequest, HandshakeResponse, IpcMessage, PollInfo, PutResult, SchemaAsIpc,
+    SchemaResult, Ticket,
 };
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -47,6 +53,31 @@ struct Bare {
     file: Rows,
 }
 
+impl Bare {
+    /// What a statement is answered with, and its name.
+    fn answer(&self, sql: &str) -> (&'static str, &Rows) {
+        match sql {
+            "SELECT 1" => ("one", &self.one),
+            _ => ("file", &self.file),
+        }
+    }
+
+    fn prepared(&self, name: &[u8]) -> (&'static str, &Rows) {
+        match name {
+            b"one" => ("one", &self.one),
+            _ => ("file", &self.file),
+        }
+    }
+}
+
+fn garbled(_: prost::DecodeError) -> Status {
+    Status::invalid_argument("no command")
+}
+
+fn unpacked<M: ProstMessageExt>(command: &Any) -> Option<M> {
+    command.unpack().ok().flatten()
+}
+
 #[tonic::async_trait]
 impl FlightService for Bare {
     type HandshakeStream = Pin<Box<dyn Stream<Item = Result<HandshakeResponse, Status>> + Send>>;
@@ -62,17 +93,13 @@ impl FlightService for Bare {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let descriptor = request.into_inner();
-        let garbled = |_| Status::invalid_argument("no command");
         let command = Any::decode(descriptor.cmd.clone()).map_err(garbled)?;
-        let command: CommandStatementQuery = command
-            .unpack()
-            .ok()
-            .flatten()
-            .ok_or_else(|| Status::unimplemented("only statements"))?;
-        let (ticket, rows) = if command.query == "SELECT 1" {
-            ("one", &self.one)
+        let (ticket, rows) = if let Some(statement) = unpacked::<CommandStatementQuery>(&command) {
+            self.answer(&statement.query)
+        } else if let Some(prepared) = unpacked::<CommandPreparedStatementQuery>(&command) {
+            self.prepared(&prepared.prepared_statement_handle)
         } else {
-            ("file", &self.file)
+            return Err(Status::unimplemented("only statements"));
         };
         let info = FlightInfo::new()
             .try_with_schema(&rows.schema)
@@ -83,10 +110,7 @@ impl FlightService for Bare {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Answer<FlightData> {
-        let rows = match request.into_inner().ticket.as_ref() {
-            b"one" => self.one.clone(),
-            _ => self.file.clone(),
-        };
+        let rows = self.prepared(&request.into_inner().ticket).1.clone();
         let schema = Arc::clone(&rows.schema);
         let batches = (0..rows.batches.len()).map(move |at| Ok(rows.batches[at].clone()));
         let messages = FlightDataEncoderBuilder::new()
@@ -130,8 +154,26 @@ impl FlightService for Bare {
         Err(Status::unimplemented("do_exchange"))
     }
 
-    async fn do_action(&self, _: Request<Action>) -> Answer<arrow_flight::Result> {
-        Err(Status::unimplemented("do_action"))
+    async fn do_action(&self, request: Request<Action>) -> Answer<arrow_flight::Result> {
+        let command = Any::decode(request.into_inner().body).map_err(garbled)?;
+        let results = if let Some(it) = unpacked::<ActionCreatePreparedStatementRequest>(&command) {
+            let (ticket, rows) = self.answer(&it.query);
+            let IpcMessage(dataset_schema) = SchemaAsIpc::new(&rows.schema, &Default::default())
+                .try_into()
+                .map_err(|error: ArrowError| Status::internal(error.to_string()))?;
+            let created = ActionCreatePreparedStatementResult {
+                prepared_statement_handle: ticket.into(),
+                dataset_schema,
+                ..Default::default()
+            };
+            let body = created.as_any().encode_to_vec().into();
+            vec![Ok(arrow_flight::Result { body })]
+        } else if unpacked::<ActionClosePreparedStatementRequest>(&command).is_some() {
+            vec![]
+        } else {
+            return Err(Status::unimplemented("only prepared statements"));
+        };
+        Ok(Response::new(stream::iter(results).boxed()))
     }
 
     async fn list_actions(&self, _: Request<Empty>) -> Answer<ActionType> {

@@ -2,15 +2,17 @@
 //!
 //! Nobody knows how long a statement runs before it has. So each begins among the quick ones, and
 //! one that is not over in time needs a turn among the long ones to go on: a question
-//! about a row never waits for a join of everything. Whoever finds no turn waits in a line of
-//! their own; the lines are served in rotation, and nobody has more than a share of the long turns.
+//! about a row never waits for a join of everything. One that ran long the last time begins among
+//! the long ones. Whoever finds no turn waits in a line of their own; the lines are served in rotation, and nobody has more than a share of the long turns.
 //! A statement that waits for its reader gives its turn back meanwhile.
 
 mod lanes;
+mod remembered;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    hash::{Hash, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,7 +20,11 @@ use std::{
 use tokio::time::{Instant, timeout_at};
 use weft_policy::{Limit, Owner};
 
-use self::lanes::{Kind, Lanes, Turn};
+pub(crate) use self::remembered::Statement;
+use self::{
+    lanes::{Kind, Lanes, Turn},
+    remembered::Remembered,
+};
 use crate::error::{Error, Result};
 
 /// How many statements run, and how many wait for how long.
@@ -41,6 +47,8 @@ pub(crate) struct Turns {
 pub(crate) struct Admission {
     turns: Turns,
     lanes: Arc<Mutex<Lanes>>,
+    long: Arc<Mutex<Remembered>>,
+    keys: RandomState,
 }
 
 /// A statement's place among those that run, until it is dropped.
@@ -52,6 +60,8 @@ pub(crate) struct Place {
     asked: Asked,
     /// The time it has left among the quick ones, and since when.
     quick: Option<(Duration, Instant)>,
+    /// Since when one has run that began among the long ones.
+    long_since: Option<Instant>,
 }
 
 /// Who asks for a place.
@@ -60,6 +70,7 @@ struct Asked {
     admission: Admission,
     owner: Owner,
     limit: Option<Limit<usize>>,
+    statement: Option<Statement>,
 }
 
 /// A statement that waits for its reader.
@@ -74,7 +85,14 @@ impl Admission {
         Self {
             turns,
             lanes: Arc::new(Mutex::new(Lanes::new(turns.running))),
+            long: Arc::default(),
+            keys: RandomState::new(),
         }
+    }
+
+    /// What `plan` of `owner` is known by.
+    pub(crate) fn statement(&self, owner: &Owner, plan: &impl Hash) -> Statement {
+        Statement::of(&self.keys, owner, plan)
     }
 
     /// A place for a statement that begins; `limit` is how many of them its
@@ -82,23 +100,37 @@ impl Admission {
     ///
     /// # Errors
     /// [`Unavailable`](Error::Unavailable) when too many wait, and when the wait is too long.
-    pub(crate) async fn enter(&self, owner: &Owner, limit: Option<&Limit<usize>>) -> Result<Place> {
+    pub(crate) async fn enter(
+        &self,
+        owner: &Owner,
+        limit: Option<&Limit<usize>>,
+        statement: Option<Statement>,
+    ) -> Result<Place> {
         let asked = Asked {
             admission: self.clone(),
             owner: owner.clone(),
             limit: limit.cloned(),
+            statement,
         };
         let until = Instant::now() + self.turns.patience;
         let of_principal = match limit {
             Some(_) => Some(asked.wait(Kind::OfPrincipal, until).await?),
             None => None,
         };
+        if statement.is_some_and(|it| self.remembered().has(it)) {
+            let turn = asked.wait(Kind::Long, until).await?;
+            return Ok(Place {
+                long_since: Some(Instant::now()),
+                ..Place::long(turn, of_principal, asked)
+            });
+        }
         let turn = asked.wait(Kind::Quick, until).await?;
         Ok(Place {
             turn,
             of_principal,
             asked,
             quick: Some((self.quick_time(), Instant::now())),
+            long_since: None,
         })
     }
 
@@ -117,6 +149,10 @@ impl Admission {
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.long.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -208,13 +244,17 @@ impl Asked {
 }
 
 impl Place {
-    /// When the statement is none of the quick ones; `None` when it has a long turn.
+    /// Until when the statement is one of the quick ones; `None` when it has a long turn.
     pub(crate) fn quick_until(&self) -> Option<Instant> {
         self.quick.map(|(left, since)| since + left)
     }
 
-    /// Takes a turn among the long ones, if one is free.
+    /// When its time among the quick ones is over: takes a turn among the long ones, if one is
+    /// free.
     pub(crate) fn lengthened(&mut self) -> bool {
+        if let Some(statement) = self.asked.statement {
+            self.asked.admission.remembered().add(statement);
+        }
         let free = self
             .asked
             .free(&mut self.asked.admission.lock(), Kind::Long);
@@ -245,6 +285,16 @@ impl Place {
         Ok(Self::long(turn, of_principal, asked))
     }
 
+    /// The statement has returned all of its rows.
+    pub(crate) fn finished(self) {
+        let admission = &self.asked.admission;
+        if let (Some(statement), Some(since)) = (self.asked.statement, self.long_since)
+            && since.elapsed() < admission.quick_time()
+        {
+            admission.remembered().remove(statement);
+        }
+    }
+
     fn left(self) -> (Option<Turn>, Asked) {
         drop(self.turn);
         (self.of_principal, self.asked)
@@ -256,6 +306,7 @@ impl Place {
             of_principal,
             asked,
             quick: None,
+            long_since: None,
         }
     }
 
@@ -286,6 +337,8 @@ impl Resting {
             of_principal,
             asked,
             quick: quick.map(|left| (left, Instant::now())),
+            // Its reader has taken some of its time.
+            long_since: None,
         })
     }
 }

@@ -180,7 +180,9 @@ impl Engine {
 
     /// Tasks of running queries.
     pub(crate) fn running_tasks(&self) -> usize {
-        self.shared.runtime.handle().metrics().num_alive_tasks()
+        let runtime = &self.shared.runtime;
+        let tasks = |handle: &Handle| handle.metrics().num_alive_tasks();
+        tasks(runtime.handle()) + tasks(runtime.long())
     }
 }
 

@@ -9,9 +9,12 @@ mod running;
 use std::{
     collections::BTreeSet,
     fmt,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, resume_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -22,7 +25,7 @@ use datafusion::{
     execution::{SendableRecordBatchStream, TaskContext},
     physical_plan::{EmptyRecordBatchStream, ExecutionPlan, execute_stream},
 };
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
     task::JoinSet,
@@ -114,13 +117,13 @@ impl RunningQuery {
             declared: Declared::new(&schema),
             admission: shared.admission.clone(),
             metrics: shared.metrics.clone(),
+            rows: AtomicUsize::new(0),
             sender,
-            again,
             // The runtime lives as long as its work.
             session: session.clone(),
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn_on(work.run(physical), shared.runtime.handle());
+        tasks.spawn_on(work.run(physical, again), shared.runtime.handle());
         Ok(Self {
             query_id,
             schema,
@@ -214,22 +217,16 @@ impl fmt::Debug for RunningQuery {
 /// What is logged of a query when it ends, once: also where its reader has gone, and
 /// its task with it.
 struct LogLine {
-    query_id: Uuid,
-    owner: Owner,
-    started: Instant,
-    rows: usize,
+    work: Arc<Work>,
     /// For a collector of traces: it ends with the line.
     span: Span,
     is_written: bool,
 }
 
 impl LogLine {
-    fn new(work: &Work) -> Self {
+    fn new(work: &Arc<Work>) -> Self {
         Self {
-            query_id: work.query_id,
-            owner: work.owner.clone(),
-            started: work.started,
-            rows: 0,
+            work: Arc::clone(work),
             span: trace::execution(work.session.span(), work.query_id),
             is_written: false,
         }
@@ -237,9 +234,12 @@ impl LogLine {
 
     fn write(&mut self, ended: &Result<()>) {
         self.is_written = true;
-        let (query_id, rows) = (self.query_id, self.rows);
-        let Owner { principal, acting } = &self.owner;
-        let milliseconds = self.started.elapsed().as_millis();
+        let Work {
+            query_id, started, ..
+        } = *self.work;
+        let rows = self.work.rows.load(Ordering::Relaxed);
+        let Owner { principal, acting } = &self.work.owner;
+        let milliseconds = started.elapsed().as_millis();
         let acting = acting.as_ref().map(tracing::field::display);
         self.span.record("weft.rows", counted(rows));
         if ended.is_err() {
@@ -275,28 +275,28 @@ struct Work {
     declared: Declared,
     admission: Admission,
     metrics: Metrics,
+    /// Returned so far.
+    rows: AtomicUsize,
     sender: mpsc::Sender<Result<RecordBatch>>,
-    again: Option<Deep<Again>>,
     session: GovernedSession,
 }
 
 impl Work {
-    async fn run(mut self, physical: PhysicalQuery) {
-        let mut log = LogLine::new(&self);
+    async fn run(self, physical: PhysicalQuery, again: Option<Deep<Again>>) {
+        let work = Arc::new(self);
+        let mut log = LogLine::new(&work);
         let stop = physical.stop.clone();
-        let lines = trace::of_log(self.query_id);
-        let interrupt = self.interrupt.clone();
-        let (deadline, timeout) = (self.deadline, self.timeout.clone());
+        let lines = trace::of_log(work.query_id);
         let ended = {
-            let pull = AssertUnwindSafe(self.pull(physical, &mut log.rows)).catch_unwind();
+            let pull = AssertUnwindSafe(Arc::clone(&work).pull(physical, again)).catch_unwind();
             let pull = pull.instrument(lines.clone());
             tokio::select! {
                 biased;
-                reason = interrupt.interrupted() => Err(reason),
-                ended = timeout_at(deadline, pull) => match ended {
+                reason = work.interrupt.interrupted() => Err(reason),
+                ended = timeout_at(work.deadline, pull) => match ended {
                     Ok(Ok(ended)) => ended,
                     Ok(Err(panic)) => Err(lines.in_scope(|| panicked(panic.as_ref()))),
-                    Err(_) => Err(Error::DeadlineExceeded(timeout)),
+                    Err(_) => Err(Error::DeadlineExceeded(work.timeout.clone())),
                 },
             }
         };
@@ -305,7 +305,7 @@ impl Work {
         log.write(&ended);
         if let Err(error) = ended {
             // A reader that is gone does not need the reason.
-            let _ = self.sender.send(Err(error)).await;
+            let _ = work.sender.send(Err(error)).await;
         }
     }
 
@@ -317,30 +317,70 @@ impl Work {
         place
     }
 
-    async fn pull(&mut self, physical: PhysicalQuery, rows: &mut usize) -> Result<()> {
+    async fn pull(
+        self: Arc<Self>,
+        physical: PhysicalQuery,
+        again: Option<Deep<Again>>,
+    ) -> Result<()> {
+        if is_constant(physical.plan.as_ref()) {
+            return self.go(Run::begin(physical)?, None, None).await;
+        }
         let limit = self.session.allowance().concurrency.as_ref();
-        let mut place = match is_constant(physical.plan.as_ref()) {
-            true => None,
-            false => Some(
-                self.queued(self.admission.enter(&self.owner, limit))
-                    .await?,
-            ),
-        };
-        let mut run = Run::begin(physical)?;
+        let enter = self.admission.enter(&self.owner, limit, physical.statement);
+        let place = self.queued(enter).await?;
+        if place.quick_until().is_none() {
+            return Arc::clone(&self)
+                .on_long_threads(
+                    async move { self.go(Run::begin(physical)?, Some(place), None).await },
+                )
+                .await;
+        }
+        self.go(Run::begin(physical)?, Some(place), again).await
+    }
+
+    /// Returns the rows of `run`. What outlasts its time in a quick `place`, finds no turn among
+    /// the long ones and has returned no row is let go, and begins anew with one, made `again`.
+    async fn go(
+        self: Arc<Self>,
+        mut run: Run,
+        mut place: Option<Place>,
+        mut again: Option<Deep<Again>>,
+    ) -> Result<()> {
         loop {
             let Some(batch) = run.next(place.as_ref()).await else {
-                if let Some(quick) = place.take() {
-                    place = Some(self.long(quick, &mut run, *rows == 0).await?);
+                let Some(mut quick) = place.take() else {
+                    continue;
+                };
+                // It is made once more at most.
+                let again = again.take();
+                if quick.lengthened() {
+                    place = Some(quick);
+                    continue;
                 }
-                continue;
+                run.gate.close();
+                let is_new = self.rows.load(Ordering::Relaxed) == 0;
+                let Some(again) = again.filter(|_| is_new) else {
+                    place = Some(self.queued(quick.lengthen_begun()).await?);
+                    run.gate.open();
+                    continue;
+                };
+                run.stop();
+                let place = self.queued(quick.lengthen()).await?;
+                run.gate.open();
+                return Arc::clone(&self)
+                    .on_long_threads(self.begin_anew(run, place, again))
+                    .await;
             };
             let Some(batch) = batch else {
+                if let Some(place) = place {
+                    place.finished();
+                }
                 return Ok(());
             };
             let batch = self.declared.wrap(&batch.map_err(classify)?)?;
             let allowance = self.session.allowance();
             self.session.returned().add(&batch, allowance)?;
-            *rows += batch.num_rows();
+            self.rows.fetch_add(batch.num_rows(), Ordering::Relaxed);
             match self.sender.try_send(Ok(batch)) {
                 Ok(()) => {}
                 Err(TrySendError::Closed(_)) => return Err(Error::Cancelled),
@@ -360,27 +400,38 @@ impl Work {
         }
     }
 
-    /// A place among the long ones for a statement whose time among the quick ones is over. If it
-    /// has to wait for one and `is_new`, what it has made so far is let go, and it begins anew.
-    async fn long(&mut self, mut place: Place, run: &mut Run, is_new: bool) -> Result<Place> {
-        // It is made once more at most.
-        let again = self.again.take().filter(|_| is_new);
-        if place.lengthened() {
-            return Ok(place);
+    /// Boxed, for it is part of itself.
+    fn begin_anew(
+        self: Arc<Self>,
+        mut run: Run,
+        place: Place,
+        again: Deep<Again>,
+    ) -> BoxFuture<'static, Result<()>> {
+        async move {
+            let stop = run.stop.child_token();
+            let plan = again.plan(&self.session, self.query_id, stop).await?;
+            run.stream = execute_stream(plan, Arc::clone(&run.context)).map_err(classify)?;
+            self.go(run, Some(place), None).await
         }
-        run.gate.close();
-        let Some(again) = again else {
-            let place = self.queued(place.lengthen_begun()).await?;
-            run.gate.open();
-            return Ok(place);
-        };
-        run.stop();
-        let place = self.queued(place.lengthen()).await?;
-        run.gate.open();
-        let stop = run.stop.child_token();
-        let plan = Box::pin(again.plan(&self.session, self.query_id, stop)).await?;
-        run.stream = execute_stream(plan, Arc::clone(&run.context)).map_err(classify)?;
-        Ok(place)
+        .boxed()
+    }
+
+    /// What comes of `work` on the threads of what runs long; it ends with the caller.
+    async fn on_long_threads(
+        self: Arc<Self>,
+        work: impl Future<Output = Result<()>> + Send + 'static,
+    ) -> Result<()> {
+        let mut task = JoinSet::new();
+        let work = work.instrument(trace::of_log(self.query_id));
+        task.spawn_on(work, self.session.shared().runtime.long());
+        match task.join_next().await {
+            Some(Ok(ended)) => ended,
+            Some(Err(error)) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(Error::Cancelled),
+            },
+            None => Err(Error::Cancelled),
+        }
     }
 }
 

@@ -4,6 +4,9 @@
 //! Planning and running recurse over the expressions of a statement, and so
 //! does dropping them; the limits of [`crate::sql`] bound that depth, and the
 //! stacks here hold it.
+//!
+//! What is known to run long has threads of its own, and the system gives its processors to the
+//! others first: an operator is not interrupted by the runtime, but a thread is by the system.
 
 use std::{
     any::Any,
@@ -13,6 +16,7 @@ use std::{
 };
 
 use futures::FutureExt;
+use thread_priority::ThreadPriority;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::{Semaphore, oneshot},
@@ -29,26 +33,34 @@ const STACK: usize = 64 << 20;
 /// The engine's own runtime and the turns for planning.
 #[derive(Debug)]
 pub(crate) struct QueryRuntime {
-    runtime: Option<Runtime>,
+    quick: Option<Runtime>,
+    long: Option<Runtime>,
     handle: Handle,
-    /// Its threads plan: those of `runtime` that block wait for files as well.
+    long_handle: Handle,
+    /// Its threads plan: those of `quick` that block wait for files as well.
     planners: Option<Runtime>,
     planning: Arc<Semaphore>,
 }
 
 impl QueryRuntime {
-    /// With `threads` to run queries, of which `running` may run at a time.
+    /// With `threads` to run queries, of which `running` may run at a time, and as many for those
+    /// that run long.
     pub(crate) fn start(threads: usize, running: usize) -> Result<Self> {
         let cannot =
             |error| Error::internal(&format!("the query threads cannot be started: {error}"));
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .thread_stack_size(STACK)
-            .thread_name("weft-query")
-            .enable_all()
-            .build()
-            .map_err(cannot)?;
-        let handle = runtime.handle().clone();
+        let runtime = |name: &str| {
+            let mut builder = Builder::new_multi_thread();
+            builder
+                .worker_threads(threads.max(1))
+                .thread_stack_size(STACK)
+                .thread_name(name)
+                .enable_all();
+            builder
+        };
+        let quick = runtime("weft-query").build().map_err(cannot)?;
+        let long = runtime("weft-long").on_thread_start(come_later).build();
+        let long = long.map_err(cannot)?;
+        let (handle, long_handle) = (quick.handle().clone(), long.handle().clone());
         let planning = 4 * threads.max(2);
         let planners = Builder::new_current_thread()
             .max_blocking_threads(planning + running)
@@ -57,8 +69,10 @@ impl QueryRuntime {
             .build()
             .map_err(cannot)?;
         Ok(Self {
-            runtime: Some(runtime),
+            quick: Some(quick),
+            long: Some(long),
             handle,
+            long_handle,
             planners: Some(planners),
             planning: Arc::new(Semaphore::new(planning)),
         })
@@ -66,6 +80,11 @@ impl QueryRuntime {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// For what is known to run long.
+    pub(crate) fn long(&self) -> &Handle {
+        &self.long_handle
     }
 
     /// Runs `job` on a thread that nothing else uses meanwhile, so that it can neither
@@ -155,9 +174,18 @@ impl Drop for QueryRuntime {
     fn drop(&mut self) {
         // The last session may be dropped inside another runtime, which a
         // waiting shutdown must not block.
-        for runtime in [self.runtime.take(), self.planners.take()] {
+        for runtime in [self.quick.take(), self.long.take(), self.planners.take()] {
             runtime.into_iter().for_each(Runtime::shutdown_background);
         }
+    }
+}
+
+/// Lets the threads of others run first: on Linux it is a nice value of 5, which gives them three
+/// times the weight. Where the system does not let us, statements share as equals.
+fn come_later() {
+    const LOWER: u8 = 34;
+    if let Ok(priority) = LOWER.try_into() {
+        let _ = ThreadPriority::Crossplatform(priority).set_for_current();
     }
 }
 

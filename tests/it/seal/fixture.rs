@@ -123,6 +123,11 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// User `eu` sees every column of `d.t`, and the rows that `policy` admits: all if it is empty.
     pub(crate) fn new(format: Format, hidden: i64, policy: &str) -> Self {
+        Self::masked(format, hidden, policy, "")
+    }
+
+    /// The same with `masks`, as a grant has them.
+    pub(crate) fn masked(format: Format, hidden: i64, policy: &str, masks: &str) -> Self {
         let name = match format {
             Format::Parquet => "parquet",
             Format::Csv => "csv",
@@ -143,7 +148,11 @@ impl Fixture {
             "" => String::new(),
             policy => format!("\n  rows: \"{policy}\""),
         };
-        let grants = format!("- name: eu\n  to: [user:eu]\n  on: t\n  columns: \"*\"{rows}");
+        let masks = match masks {
+            "" => String::new(),
+            masks => format!("\n  masks: {masks}"),
+        };
+        let grants = format!("- name: eu\n  to: [user:eu]\n  on: t\n  columns: \"*\"{rows}{masks}");
         let contract = contract("t", name, &format!("./data/*.{name}"), &columns);
         let mesh =
             MeshDir::new("acme")

@@ -236,6 +236,70 @@ async fn footers_tell_the_size_of_a_table_that_hides_no_row_and_of_no_other() {
     }
 }
 
+/// From what lies between the least and the greatest value of a clear column in a table that
+/// hides no row the planner may count, once the principal has read the column; of a bound itself
+/// it learns nothing. What hides a row or a cell keeps all of it.
+#[tokio::test]
+async fn footers_tell_how_many_values_a_clear_column_has_and_nothing_of_a_hidden_one() {
+    let told = |plan: &Arc<dyn ExecutionPlan>| {
+        let statistics = sealed(plan)[0].statistics_from_inputs(&[], &StatisticsArgs::new());
+        let statistics = statistics.unwrap();
+        for column in &statistics.column_statistics {
+            assert_eq!(column.min_value.get_value(), None);
+            assert_eq!(column.max_value.get_value(), None);
+            assert!(!column.distinct_count.is_exact().unwrap_or(false));
+        }
+        let values = statistics.column_statistics.iter();
+        let values: Vec<_> = values
+            .map(|column| column.distinct_count.get_value().copied())
+            .collect();
+        (*statistics.num_rows.get_value().unwrap(), values)
+    };
+    let masked = "{z: nullify}";
+    for (policy, masks, y, z, first_300) in [
+        ("", "", Some(5), Some(11), 300),
+        ("", masked, Some(5), None, 300),
+        (POLICY, "", None, None, 0),
+    ] {
+        let fixture = Fixture::masked(Format::Parquet, 0, policy, masks);
+        let ctx = fixture.governed(SessionConfig::new()).await;
+        let (untold, values) = told(&plan(&ctx, "SELECT region, y, z, big FROM t").await);
+        assert_eq!(values, [None; 4]);
+        run(&ctx, "SELECT y, z, region FROM t WHERE id < 7").await;
+        let (rows, values) = told(&plan(&ctx, "SELECT region, y, z, big FROM t").await);
+        // Of `big`, which nobody has read yet, nothing is known either.
+        assert_eq!(values, [None, y, z, None], "`{policy}` `{masks}`");
+        assert_eq!(rows, if policy.is_empty() { 3000 } else { untold });
+        // The share that a filter leaves, where the range of its column is known.
+        let (rows, _) = told(&plan(&ctx, "SELECT y FROM t WHERE id < 300").await);
+        match policy {
+            "" => assert!(rows.abs_diff(first_300) < 30, "{rows}"),
+            _ => assert_eq!(rows, untold / 5),
+        }
+    }
+}
+
+/// Of two joins, the larger is not held in memory for the sake of the smaller: what comes out
+/// of a join with a key is as large as the side that refers to it.
+#[tokio::test]
+async fn a_join_of_many_rows_to_few_keys_is_not_taken_for_few_rows() {
+    let fixture = Fixture::new(Format::Parquet, 0, "");
+    let config = SessionConfig::new().with_target_partitions(2);
+    let ctx = fixture.governed(config).await;
+    run(&ctx, "SELECT id, y, z FROM t").await;
+    // 3,000 rows of each of five values of `y` with 600 of `a`, against 300 rows.
+    let sql = "SELECT count(*) FROM (SELECT a.id, b.z FROM t a JOIN t b ON a.y = b.y) j \
+               JOIN t c ON j.id = c.id WHERE c.id < 300";
+    let plan = text(&plan(&ctx, sql).await);
+    let build = plan
+        .lines()
+        .skip_while(|l| !l.contains("HashJoinExec"))
+        .skip(1)
+        .find(|l| l.contains("Exec") && !l.contains("Coalesce") && !l.contains("Repartition"))
+        .unwrap();
+    assert!(build.contains("id < "), "{plan}");
+}
+
 #[tokio::test]
 async fn a_recursive_query_reads_the_table_in_every_round() {
     let (_fixture, ctx) = governed(0).await;

@@ -12,6 +12,7 @@ mod below_nulls;
 mod catalog;
 mod dynamic_filter;
 mod entitlement;
+mod estimate;
 mod known;
 mod leakproof;
 mod lower;

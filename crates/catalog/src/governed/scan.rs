@@ -22,9 +22,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, Result, Statistics};
+use datafusion::common::{Result, Statistics};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
@@ -45,6 +44,7 @@ use datafusion::physical_plan::{
 use weft_policy::PrincipalId;
 
 use super::entitlement::EntitlementTables;
+use super::estimate::Estimate;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
 use super::traced::ScanSpans;
@@ -92,6 +92,9 @@ pub struct GovernedScanExec {
     pushed: Arc<[String]>,
     limit: Option<usize>,
     rows: VisibleRows,
+    /// Whose ranges the planner may know once the table is read.
+    ranged: Arc<[String]>,
+    estimate: Estimate,
     run: Arc<RunCount>,
     spans: ScanSpans,
     properties: Arc<PlanProperties>,
@@ -117,6 +120,8 @@ pub(crate) struct Seal {
     pub(crate) pushed: Vec<String>,
     pub(crate) limit: Option<usize>,
     pub(crate) rows: VisibleRows,
+    pub(crate) ranged: Vec<String>,
+    pub(super) estimate: Estimate,
 }
 
 impl GovernedScanExec {
@@ -144,6 +149,8 @@ impl GovernedScanExec {
             pushed: seal.pushed.into(),
             limit: seal.limit,
             rows: seal.rows,
+            ranged: seal.ranged.into(),
+            estimate: seal.estimate,
             run: Arc::default(),
             spans: ScanSpans::default(),
             properties: Arc::new(properties),
@@ -196,10 +203,20 @@ impl GovernedScanExec {
             pushed: Arc::clone(&self.pushed),
             limit: self.limit,
             rows: self.rows.clone(),
+            ranged: Arc::clone(&self.ranged),
+            estimate: self.estimate.clone(),
             run: Arc::default(),
             spans: ScanSpans::default(),
             properties: Arc::clone(&self.properties),
         }
+    }
+
+    /// Whether nothing is left to learn from the footers.
+    fn is_known(&self) -> bool {
+        self.rows.known().is_some_and(|known| {
+            let mut columns = self.ranged.iter();
+            columns.all(|column| known.ranges.contains_key(column))
+        })
     }
 
     fn is_open(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
@@ -359,13 +376,14 @@ impl ExecutionPlan for GovernedScanExec {
         // A run that reads everything the principal may see has counted it.
         let reads_all =
             self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty();
-        let is_told = self.hides_no_row && self.product.has_footers() && !self.rows.are_known();
+        let is_told = self.hides_no_row && self.product.has_footers() && !self.is_known();
         let counter = (reads_all || is_told).then(|| {
-            let footers = (!reads_all).then(|| Footers {
+            let footers = is_told.then(|| Footers {
                 product: Arc::clone(&self.product),
                 plan: Arc::clone(&self.inner),
+                columns: Arc::clone(&self.ranged),
             });
-            self.rows.counter(&self.run, all, footers)
+            self.rows.counter(&self.run, all, reads_all, footers)
         });
         let sealed = SealedStream::new(
             inner,
@@ -379,32 +397,17 @@ impl ExecutionPlan for GovernedScanExec {
         Ok(Box::pin(Paced::new(Box::pin(sealed), &context)))
     }
 
-    /// Inexact visible rows and bytes, never anything of a column: an inexact
-    /// bound would be promoted to a literal by the optimizer.
+    /// See [`super::estimate`].
     fn statistics_from_inputs(
         &self,
         _inputs: &[Arc<Statistics>],
         args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
-        let schema = self.properties.eq_properties.schema();
-        let mut rows = self.rows.estimate();
-        if !self.pushed.is_empty() {
-            rows /= 5;
-        }
-        if let Some(limit) = self.limit {
-            rows = rows.min(limit);
-        }
-        if args.partition().is_some() {
-            rows /= self.properties.partitioning.partition_count().max(1);
-        }
-        let rows = rows.max(1);
-        Ok(Arc::new(Statistics {
-            num_rows: Precision::Inexact(rows),
-            total_byte_size: Precision::Inexact(
-                rows.saturating_mul(super::visible_rows::row_width(schema)),
-            ),
-            column_statistics: vec![ColumnStatistics::new_unknown(); schema.fields().len()],
-        }))
+        let partitions = self.properties.partitioning.partition_count();
+        Ok(Arc::new(self.estimate.statistics(
+            self.properties.eq_properties.schema(),
+            args.partition().map(|_| partitions),
+        )))
     }
 
     /// Takes in the dynamic filters of joins, TopK and aggregates whose columns

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -24,6 +25,7 @@ use weft_mesh::{Table, TableId};
 use weft_policy::{ColumnAccess, Exposure, PrincipalId, TableAccess};
 
 use super::entitlement::EntitlementTables;
+use super::estimate::{self, Estimate};
 use super::leakproof::ClearColumns;
 use super::lower::{self, RAW};
 use super::partitions;
@@ -256,6 +258,34 @@ impl GovernedTable {
         Ok(marked)
     }
 
+    /// Filters over the authorised schema.
+    fn physical(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+    ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
+        let filters = filters.iter().cloned().map(unqualified);
+        filters
+            .map(|filter| state.create_physical_expr(filter?, &schema))
+            .collect()
+    }
+
+    /// The columns of a scan that are clear and have an order that the planner counts in.
+    fn ranged(&self, wanted: &Schema, filters: &[Arc<dyn PhysicalExpr>]) -> Vec<String> {
+        let filtered = filters.iter().flat_map(collect_columns);
+        let wanted = wanted.fields().iter().map(|field| field.name().clone());
+        let read: BTreeSet<String> = wanted
+            .chain(filtered.map(|column| column.name().to_owned()))
+            .collect();
+        let is_ranged = |name: &String| {
+            self.schema.index_of(name).is_ok_and(|index| {
+                self.is_open(index) && estimate::has_range(self.schema.field(index).data_type())
+            })
+        };
+        read.into_iter().filter(is_ranged).collect()
+    }
+
     /// Whether `filter` may run inside of the seal.
     fn enters(&self, filter: &Expr) -> bool {
         let clear = ClearColumns {
@@ -359,6 +389,19 @@ impl TableProvider for GovernedTable {
             .map_err(|e| redact(table, e))?;
 
         let schema = Arc::new(self.schema.project(&wanted)?);
+        let rows = VisibleRows::new(
+            self.product.visible_counts(),
+            self.principal.clone(),
+            self.access.digest(),
+        );
+        let filters = self.physical(state, &safe)?;
+        let estimate = Estimate::new(
+            rows.known().as_deref(),
+            &self.schema,
+            &schema,
+            &filters,
+            limit,
+        );
         let marked = self.marked(&wanted).map_err(|e| redact(table, e))?;
         let sealed = GovernedScanExec::new(Seal {
             identity: SealIdentity {
@@ -367,11 +410,9 @@ impl TableProvider for GovernedTable {
                 principal: self.principal.clone(),
                 digest: self.access.digest(),
             },
-            rows: VisibleRows::new(
-                self.product.visible_counts(),
-                self.principal.clone(),
-                self.access.digest(),
-            ),
+            rows,
+            ranged: self.ranged(&schema, &filters),
+            estimate,
             product: Arc::clone(&self.product),
             members: self.members.clone(),
             plan,

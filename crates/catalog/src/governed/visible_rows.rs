@@ -5,14 +5,14 @@
 //! count columns that no contract declares. What is told is the number of rows
 //! that this principal has been shown by this very access before, and may count
 //! anyway; of a table that hides no row, what the footers of those files say that a
-//! query of the principal has read. Until then every table is in one class.
+//! query of the principal has read: how many rows, and between which values a column
+//! lies that is clear. Until then every table is in one class ([`super::estimate`]).
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
@@ -20,11 +20,19 @@ use datafusion::physical_plan::ExecutionPlan;
 use object_store::path::Path;
 use weft_policy::PrincipalId;
 
-use crate::product::ProductTable;
+use crate::product::{ProductTable, Ranges};
 
-/// Visible rows learned from full scans of one data snapshot.
+/// What is known of the visible rows of one data snapshot.
 #[derive(Clone, Default)]
-pub(crate) struct VisibleCounts(Arc<Mutex<HashMap<Seen, usize>>>);
+pub(crate) struct VisibleCounts(Arc<Mutex<HashMap<Seen, Arc<Known>>>>);
+
+/// What one principal may know of the rows that it sees.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(super) rows: usize,
+    /// Of columns that are clear in a table that hides no row.
+    pub(super) ranges: Ranges,
+}
 
 /// Who looked, and the digest of the access through which: a plan tells its
 /// principal nothing of what others have read.
@@ -34,18 +42,25 @@ type Seen = (PrincipalId, [u8; 32]);
 const REMEMBERED: usize = 4096;
 
 impl VisibleCounts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Seen, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Seen, Arc<Known>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, seen: &Seen) -> Option<usize> {
-        self.lock().get(seen).copied()
+    fn get(&self, seen: &Seen) -> Option<Arc<Known>> {
+        self.lock().get(seen).cloned()
     }
 
-    fn learn(&self, seen: Seen, rows: usize) {
+    fn learn(&self, seen: Seen, rows: usize, mut ranges: Ranges) {
         let mut counts = self.lock();
         if counts.len() < REMEMBERED || counts.contains_key(&seen) {
-            counts.insert(seen, rows);
+            if let Some(before) = counts.get(&seen) {
+                let before = before.ranges.iter();
+                for (column, range) in before.map(|(column, range)| (column.clone(), range.clone()))
+                {
+                    ranges.entry(column).or_insert(range);
+                }
+            }
+            counts.insert(seen, Arc::new(Known { rows, ranges }));
         }
     }
 }
@@ -72,38 +87,31 @@ impl VisibleRows {
         }
     }
 
-    /// Rows, never 0.
-    pub(crate) fn estimate(&self) -> usize {
-        self.counts.get(&self.seen).unwrap_or(UNTOLD).max(1)
+    /// What is known of them by now.
+    pub(crate) fn known(&self) -> Option<Arc<Known>> {
+        self.counts.get(&self.seen)
     }
 
-    /// Whether they have been counted.
-    pub(crate) fn are_known(&self) -> bool {
-        self.counts.get(&self.seen).is_some()
-    }
-
-    /// Counts one partition of a run over `partitions`; only a complete run is learned. Where
-    /// that run does not read every row, but the table hides none, `footers` are asked.
+    /// Counts one partition of a run over `partitions`; only a complete run is learned, of which
+    /// `reads_all` says whether it reads every visible row. If the table hides none, `footers` are
+    /// asked.
     pub(crate) fn counter(
         &self,
         run: &Arc<RunCount>,
         partitions: usize,
+        reads_all: bool,
         footers: Option<Footers>,
     ) -> RowCounter {
         RowCounter {
             rows: self.clone(),
             run: Arc::clone(run),
             partitions,
+            reads_all,
             footers,
             seen: 0,
         }
     }
 }
-
-/// The class of every table that has not been counted: that of a fact table,
-/// so that what is known to be small is put into memory before it. Two of them
-/// are joined in the order written.
-const UNTOLD: usize = 64 * 16 * 16 * 16;
 
 /// The rows that the partitions of one run have shown so far.
 #[derive(Debug, Default)]
@@ -118,6 +126,7 @@ pub(crate) struct RowCounter {
     rows: VisibleRows,
     run: Arc<RunCount>,
     partitions: usize,
+    reads_all: bool,
     footers: Option<Footers>,
     seen: usize,
 }
@@ -131,12 +140,10 @@ impl RowCounter {
     pub(crate) fn finish(self) {
         self.run.rows.fetch_add(self.seen, Ordering::AcqRel);
         if self.run.finished.fetch_add(1, Ordering::AcqRel) + 1 == self.partitions {
-            let total = match &self.footers {
-                None => Some(self.run.rows.load(Ordering::Acquire)),
-                Some(footers) => footers.rows(),
-            };
-            if let Some(total) = total {
-                self.rows.counts.learn(self.rows.seen.clone(), total);
+            let told = self.footers.as_ref().and_then(Footers::ask);
+            let counted = || (self.run.rows.load(Ordering::Acquire), Ranges::new());
+            if let Some((rows, ranges)) = told.or_else(|| self.reads_all.then(counted)) {
+                self.rows.counts.learn(self.rows.seen.clone(), rows, ranges);
             }
         }
     }
@@ -148,13 +155,15 @@ pub(crate) struct Footers {
     pub(crate) product: Arc<ProductTable>,
     /// The plan that reads them.
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// Columns that are clear, and read.
+    pub(crate) columns: Arc<[String]>,
 }
 
 impl Footers {
     /// More than these are not worth the look.
     const MOST: usize = 1_000;
 
-    fn rows(&self) -> Option<usize> {
+    fn ask(&self) -> Option<(usize, Ranges)> {
         let mut sources = Vec::new();
         self.plan
             .apply(|node| {
@@ -173,24 +182,6 @@ impl Footers {
         if read.len() > Self::MOST {
             return None;
         }
-        self.product.rows_by_footers(&read)
-    }
-}
-
-/// Bytes of a row in memory, from declared types alone.
-pub(crate) fn row_width(schema: &Schema) -> usize {
-    schema
-        .fields()
-        .iter()
-        .map(|f| type_width(f.data_type()))
-        .sum::<usize>()
-        .max(8)
-}
-
-fn type_width(data_type: &DataType) -> usize {
-    match data_type.primitive_width() {
-        Some(width) => width,
-        None if matches!(data_type, DataType::Boolean) => 1,
-        None => 32,
+        self.product.told_by_footers(&read, &self.columns)
     }
 }

@@ -10,12 +10,14 @@
 //! | storage to the table's files, with typed partition values | `listing`, `files` |
 //! | filters on partition columns to fewer files | `prune` |
 //! | files to rows in the contract's types | `formats` |
+//! | footers to the range of a column | `ranges` |
 
 mod files;
 mod formats;
 mod layout;
 mod listing;
 mod prune;
+mod ranges;
 mod runtime;
 mod table;
 #[cfg(test)]
@@ -23,4 +25,5 @@ mod tests;
 
 pub(crate) use layout::marker_of;
 pub(crate) use listing::Listing;
+pub(crate) use ranges::Ranges;
 pub(crate) use table::{ProductTable, Unavailable};

@@ -29,6 +29,7 @@ use super::formats::{self, FitFactory};
 use super::layout::{self, Layout};
 use super::listing::Listing;
 use super::prune;
+use super::ranges::{self, Ranges};
 use super::runtime::private_runtime;
 use crate::error::{SourceError, SourceErrorKind};
 use crate::governed::VisibleCounts;
@@ -184,18 +185,28 @@ impl ProductTable {
         matches!(self.table.source.format, Format::Parquet)
     }
 
-    /// The rows of all files, by the footers of `read`, which are files of it: the others are taken
-    /// to be like them. `None` where one of them is not in the cache.
-    pub(crate) fn rows_by_footers(&self, read: &HashSet<&Path>) -> Option<usize> {
+    /// The rows of all files by the footers of `read`, which are files of it: the others are taken
+    /// to be like them. If those are all there are, also between which values each of `columns`
+    /// lies. `None` where a footer is not in the cache.
+    pub(crate) fn told_by_footers(
+        &self,
+        read: &HashSet<&Path>,
+        columns: &[String],
+    ) -> Option<(usize, Ranges)> {
         let files = self.data.as_ref().ok()?.files().len();
-        let footers = self.caches.get_file_metadata_cache();
-        let mut rows: usize = 0;
-        for path in read {
-            // A look at the cache for what is not there would count as a miss.
-            let footer = footers.contains_key(*path).then(|| footers.get(*path))??;
-            rows = rows.saturating_add(formats::rows_by_footer(&footer)?);
-        }
-        rows.saturating_mul(files).checked_div(read.len())
+        let cache = self.caches.get_file_metadata_cache();
+        // A look at the cache for what is not there would count as a miss.
+        let footer = |path: &Path| cache.contains_key(path).then(|| cache.get(path))?;
+        let footers: Option<Vec<_>> = read.iter().map(|path| footer(path)).collect();
+        let footers = footers?;
+        let rows: Option<Vec<_>> = footers.iter().map(formats::rows_by_footer).collect();
+        let rows = rows?.into_iter().fold(0_usize, usize::saturating_add);
+        let rows = rows.saturating_mul(files).checked_div(read.len())?;
+        let ranges = match read.len() == files {
+            true => ranges::of(&footers, columns, &self.table, &self.layout),
+            false => Ranges::new(),
+        };
+        Some((rows, ranges))
     }
 
     /// Whether its files have never been looked for.

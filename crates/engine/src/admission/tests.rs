@@ -30,11 +30,11 @@ fn has(future: &mut BoxFuture<'_, Result<Place>>) -> Option<Place> {
 }
 
 fn entering<'a>(admission: &'a Admission, owner: &'a Owner) -> BoxFuture<'a, Result<Place>> {
-    admission.enter(owner, None).boxed()
+    admission.enter(owner, None, None).boxed()
 }
 
 async fn long(admission: &Admission, owner: &Owner) -> Place {
-    let mut place = admission.enter(owner, None).await.unwrap();
+    let mut place = admission.enter(owner, None, None).await.unwrap();
     assert!(place.lengthened());
     place
 }
@@ -64,8 +64,8 @@ async fn who_begins_does_not_wait_for_the_long_ones() {
     let [ana, bo, cy] = ["ana", "bo", "cy"].map(owner);
     let _long = [long(&admission, &ana).await, long(&admission, &bo).await];
     assert!(_long.iter().all(|it| it.quick_until().is_none()));
-    let quick = admission.enter(&cy, None).await.unwrap();
-    let quick = [quick, admission.enter(&cy, None).await.unwrap()];
+    let quick = admission.enter(&cy, None, None).await.unwrap();
+    let quick = [quick, admission.enter(&cy, None, None).await.unwrap()];
     assert!(quick.iter().all(|it| it.quick_until().is_some()));
     let mut more = entering(&admission, &cy);
     assert!(has(&mut more).is_none());
@@ -95,10 +95,56 @@ async fn who_shares_the_cores_has_more_time() {
 }
 
 #[tokio::test]
+async fn who_ran_long_the_last_time_begins_among_the_long_ones() {
+    let admission = admission(1, 1, 10);
+    let [ana, bo] = ["ana", "bo"].map(owner);
+    let statement = Some(admission.statement(&ana, &"SELECT 1"));
+    let enter = |who, it| admission.enter(who, None, it);
+    let mut place = enter(&ana, statement).await.unwrap();
+    assert!(place.quick_until().is_some());
+    assert!(place.lengthened());
+    place.finished();
+    // Neither another statement, nor another's.
+    for (who, other) in [
+        (&ana, admission.statement(&ana, &"SELECT 2")),
+        (&bo, admission.statement(&bo, &"SELECT 1")),
+    ] {
+        let place = enter(who, Some(other)).await.unwrap();
+        assert!(place.quick_until().is_some());
+    }
+    let place = enter(&ana, statement).await.unwrap();
+    assert!(place.quick_until().is_none());
+    assert!(error(enter(&ana, statement)).await.contains("waited"));
+    // It was not this time.
+    place.finished();
+    let place = enter(&ana, statement).await.unwrap();
+    assert!(place.quick_until().is_some());
+}
+
+#[tokio::test]
+async fn so_many_statements_are_remembered_and_no_more() {
+    let admission = admission(1, 1, 10);
+    let ana = owner("ana");
+    for number in 0..2000 {
+        let statement = Some(admission.statement(&ana, &number));
+        let mut place = admission.enter(&ana, None, statement).await.unwrap();
+        assert!(place.quick_until().is_some());
+        assert!(place.lengthened());
+    }
+    let first = Some(admission.statement(&ana, &0));
+    let place = admission.enter(&ana, None, first).await.unwrap();
+    assert!(place.quick_until().is_some());
+    drop(place);
+    let last = Some(admission.statement(&ana, &1999));
+    let place = admission.enter(&ana, None, last).await.unwrap();
+    assert!(place.quick_until().is_none());
+}
+
+#[tokio::test]
 async fn lines_are_served_in_rotation() {
     let admission = admission(1, 1, 10);
     let [ana, bo] = ["ana", "bo"].map(owner);
-    let running = admission.enter(&ana, None).await.unwrap();
+    let running = admission.enter(&ana, None, None).await.unwrap();
     let mut anas: Vec<_> = (0..3).map(|_| entering(&admission, &ana)).collect();
     for waiting in &mut anas {
         assert!(has(waiting).is_none());
@@ -118,7 +164,7 @@ async fn lines_are_served_in_rotation() {
 async fn who_goes_away_keeps_nobody_waiting() {
     let admission = admission(1, 1, 2);
     let [ana, bo] = ["ana", "bo"].map(owner);
-    let running = admission.enter(&ana, None).await.unwrap();
+    let running = admission.enter(&ana, None, None).await.unwrap();
     let mut gone = entering(&admission, &bo);
     assert!(has(&mut gone).is_none());
     let mut waiting = entering(&admission, &ana);
@@ -135,10 +181,10 @@ async fn who_goes_away_keeps_nobody_waiting() {
 async fn a_full_line_and_a_long_wait_are_told() {
     let admission = admission(1, 1, 1);
     let ana = owner("ana");
-    let _running = admission.enter(&ana, None).await.unwrap();
+    let _running = admission.enter(&ana, None, None).await.unwrap();
     let mut waiting = entering(&admission, &ana);
     assert!(has(&mut waiting).is_none());
-    let full = error(admission.enter(&ana, None)).await;
+    let full = error(admission.enter(&ana, None, None)).await;
     assert!(full.contains("and 1 wait"), "{full}");
     assert!(error(waiting).await.contains("waited"));
     assert_eq!(admission.counts(), (1, 0));
@@ -158,7 +204,7 @@ async fn who_runs_long_waits_as_those_who_begin() {
 }
 
 async fn long_wait(admission: &Admission, owner: &Owner) -> BoxFuture<'static, Result<Place>> {
-    let mut place = admission.enter(owner, None).await.unwrap();
+    let mut place = admission.enter(owner, None, None).await.unwrap();
     assert!(!place.lengthened());
     place.lengthen().boxed()
 }
@@ -167,9 +213,9 @@ async fn long_wait(admission: &Admission, owner: &Owner) -> BoxFuture<'static, R
 async fn who_had_a_turn_comes_first() {
     let admission = admission(1, 1, 1);
     let ana = owner("ana");
-    let running = admission.enter(&ana, None).await.unwrap();
+    let running = admission.enter(&ana, None, None).await.unwrap();
     let rested = running.rest();
-    let other = admission.enter(&ana, None).await.unwrap();
+    let other = admission.enter(&ana, None, None).await.unwrap();
     let mut later = entering(&admission, &ana);
     assert!(has(&mut later).is_none());
     let mut again = rested.again().boxed();
@@ -183,13 +229,13 @@ async fn who_had_a_turn_comes_first() {
 async fn one_owner_leaves_places_to_wait_to_others() {
     let admission = admission(1, 1, 4);
     let [ana, bo] = ["ana", "bo"].map(owner);
-    let _running = admission.enter(&ana, None).await.unwrap();
+    let _running = admission.enter(&ana, None, None).await.unwrap();
     let mut waiting = [(); 2].map(|()| entering(&admission, &ana));
     for waiting in &mut waiting {
         assert!(has(waiting).is_none());
     }
     assert_eq!(
-        error(admission.enter(&ana, None)).await,
+        error(admission.enter(&ana, None, None)).await,
         "the server is busy, and 2 of your statements wait; try again when one of them has ended"
     );
     let mut other = entering(&admission, &bo);
@@ -213,17 +259,17 @@ async fn a_limit_of_the_mesh_is_of_the_principal_whoever_acts_for_it() {
         ..ana.clone()
     };
     let two = limit(2);
-    let first = admission.enter(&ana, Some(&two)).await.unwrap();
-    let mut second = admission.enter(&by_bi, Some(&two)).await.unwrap();
+    let first = admission.enter(&ana, Some(&two), None).await.unwrap();
+    let mut second = admission.enter(&by_bi, Some(&two), None).await.unwrap();
     // Quick or long, it is one of the two.
     assert!(second.lengthened());
-    let mut third = admission.enter(&ana, Some(&two)).boxed();
+    let mut third = admission.enter(&ana, Some(&two), None).boxed();
     assert!(has(&mut third).is_none());
-    let _others = admission.enter(&bo, None).await.unwrap();
+    let _others = admission.enter(&bo, None, None).await.unwrap();
     drop(first);
     let _third = has(&mut third).unwrap();
     assert_eq!(
-        error(admission.enter(&by_bi, Some(&two))).await,
+        error(admission.enter(&by_bi, Some(&two), None)).await,
         "limit `interns` (concurrency 2): so many of your statements run, \
          and this one waited 0 s for one of them to end; try again"
     );
@@ -235,13 +281,13 @@ async fn who_is_held_by_a_limit_holds_nobody_else() {
     let admission = admission(2, 2, 1);
     let [ana, bo] = ["ana", "bo"].map(owner);
     let one = limit(1);
-    let running = admission.enter(&ana, Some(&one)).await.unwrap();
-    let mut waiting = admission.enter(&ana, Some(&one)).boxed();
+    let running = admission.enter(&ana, Some(&one), None).await.unwrap();
+    let mut waiting = admission.enter(&ana, Some(&one), None).boxed();
     assert!(has(&mut waiting).is_none());
-    let full = error(admission.enter(&ana, Some(&one))).await;
+    let full = error(admission.enter(&ana, Some(&one), None)).await;
     let expected = "limit `interns` (concurrency 1): so many of your statements run, and 1 wait;";
     assert!(full.starts_with(expected), "{full}");
-    let others = admission.enter(&bo, None).await.unwrap();
+    let others = admission.enter(&bo, None, None).await.unwrap();
     drop(others);
     assert!(has(&mut waiting).is_none());
     drop(running);

@@ -22,6 +22,7 @@ use super::{
     yielding::yielding,
 };
 use crate::{
+    admission::Statement,
     error::{Error, Result, classify},
     explain,
     footprint::{self, Footprint},
@@ -47,6 +48,8 @@ pub(crate) struct PhysicalQuery {
     pub(crate) running: CancellationToken,
     /// What it was made of, to be made once more; `None` for an `EXPLAIN`.
     pub(crate) optimized: Option<LogicalPlan>,
+    /// What that is known by.
+    pub(crate) statement: Option<Statement>,
 }
 
 /// The schema of `plan` when the types of its expressions are settled.
@@ -143,6 +146,10 @@ pub(super) async fn physical_query(
             &"the plan returns other columns than were declared",
         ));
     }
+    let statement = optimized.as_ref().map(|optimized| {
+        let admission = &session.shared().admission;
+        admission.statement(session.owner(), optimized)
+    });
     let gate = Gate::default();
     state.config_mut().set_extension(Arc::new(gate.clone()));
     let stop = CancellationToken::new();
@@ -155,6 +162,7 @@ pub(super) async fn physical_query(
         stop,
         running,
         optimized,
+        statement,
     })
 }
 

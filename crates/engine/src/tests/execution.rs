@@ -210,6 +210,38 @@ async fn until(sql: &str, it_is: impl Fn() -> bool) {
     }
 }
 
+/// Asked for again, it does not begin among the quick ones; its rows are the same, and so is what
+/// is left of it when its client goes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_ran_long_waits_for_a_long_turn_at_once() {
+    let (mesh, endless) = crowded(Duration::from_secs(60)).await;
+    let sql = "SELECT count(*) FROM generate_series(1, 400000) WHERE value % 7 = 3";
+    let begin = async || {
+        let planned = mesh.session().plan(sql).await.unwrap();
+        planned.execute().await.unwrap()
+    };
+    let first = begin().await;
+    until(sql, || mesh.engine.statements() == (1, 1)).await;
+    drop(first);
+    until(sql, || mesh.engine.statements() == (1, 0)).await;
+    let before = mesh.engine.running_tasks();
+    let again = begin().await;
+    until(sql, || mesh.engine.statements() == (1, 1)).await;
+    // It has not begun.
+    assert_eq!(mesh.engine.running_tasks(), before + 1);
+    drop(endless);
+    assert_eq!(super::mesh::rows(again).await.unwrap(), ["57143"]);
+    until(sql, || mesh.engine.running_tasks() == 0).await;
+    assert_eq!(mesh.engine.statements(), (0, 0));
+
+    let planned = mesh.session().plan(ENDLESS[2]).await.unwrap();
+    let endless = planned.execute().await.unwrap();
+    until(sql, || mesh.engine.running_tasks() > 1).await;
+    drop(endless);
+    until(sql, || mesh.engine.running_tasks() == 0).await;
+    assert_eq!(mesh.engine.statements(), (0, 0));
+}
+
 /// It was planned for an earlier call, at another moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_that_waited_for_its_call_can_begin_anew() {

@@ -5,12 +5,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
-use datafusion::common::Result;
+use datafusion::common::{ColumnStatistics, Result};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::parquet::metadata::CachedParquetMetaData;
+use datafusion::datasource::physical_plan::parquet::metadata::{
+    CachedParquetMetaData, DFParquetMetadata,
+};
 use datafusion::datasource::physical_plan::{FileSource, ParquetFileReaderFactory, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::cache::cache_manager::{CacheManager, CachedFileMetadataEntry};
@@ -54,10 +57,22 @@ pub(crate) fn source(
 
 /// The rows of a file, by its cached footer.
 pub(crate) fn rows_by_footer(footer: &CachedFileMetadataEntry) -> Option<usize> {
+    usize::try_from(metadata(footer)?.file_metadata().num_rows()).ok()
+}
+
+/// Between which values the `columns` of a file lie, by its cached footer.
+pub(crate) fn ranges_by_footer(
+    footer: &CachedFileMetadataEntry,
+    columns: &SchemaRef,
+) -> Option<Vec<ColumnStatistics>> {
+    let told = DFParquetMetadata::statistics_from_parquet_metadata(metadata(footer)?, columns);
+    Some(told.ok()?.column_statistics)
+}
+
+fn metadata(footer: &CachedFileMetadataEntry) -> Option<&ParquetMetaData> {
     let footer = footer.file_metadata.as_any();
     let footer = footer.downcast_ref::<CachedParquetMetaData>()?;
-    let rows = footer.parquet_metadata().file_metadata().num_rows();
-    usize::try_from(rows).ok()
+    Some(footer.parquet_metadata())
 }
 
 /// The engine's cached readers, safe from footers that are not footers.

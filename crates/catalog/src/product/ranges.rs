@@ -1,0 +1,75 @@
+//! Between which values the columns of a table lie, by the footers of its files.
+
+use std::collections::HashMap;
+
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, ScalarValue};
+use datafusion::execution::cache::cache_manager::CachedFileMetadataEntry;
+use std::sync::Arc;
+use weft_mesh::Table;
+
+use super::formats;
+use super::layout::Layout;
+
+/// The least and the greatest value of a column, by its name in the contract; `None` for one of
+/// which the files do not say it.
+pub(crate) type Ranges = HashMap<String, Option<(ScalarValue, ScalarValue)>>;
+
+/// So many columns of so many files are looked at, and no more: it takes microseconds for each.
+const MOST: usize = 10_000;
+
+/// The ranges of `columns`, which all of `footers` together bound.
+pub(super) fn of(
+    footers: &[CachedFileMetadataEntry],
+    columns: &[String],
+    table: &Table,
+    layout: &Layout,
+) -> Ranges {
+    let unknown = columns.iter().map(|column| (column.clone(), None));
+    let mut ranges: Ranges = unknown.collect();
+    if footers.len().saturating_mul(columns.len()) > MOST {
+        return ranges;
+    }
+    let stored = columns.iter().filter_map(|name| {
+        let column = table.columns.iter().find(|column| column.name == *name)?;
+        let file = layout.stored().file_schema();
+        let field = file.field_with_name(&column.physical_name).ok()?;
+        Some((name, field.clone()))
+    });
+    let (names, fields): (Vec<_>, Vec<_>) = stored.unzip();
+    let fields: SchemaRef = Arc::new(Schema::new(fields));
+    let told = footers
+        .iter()
+        .map(|footer| formats::ranges_by_footer(footer, &fields));
+    let Some(told) = told.collect::<Option<Vec<_>>>() else {
+        return ranges;
+    };
+    for (place, name) in names.into_iter().enumerate() {
+        let of_files = told
+            .iter()
+            .map(|columns| columns.get(place).and_then(range));
+        ranges.insert(name.clone(), of_files.reduce(both).flatten());
+    }
+    ranges
+}
+
+type Range = (ScalarValue, ScalarValue);
+
+fn range(column: &ColumnStatistics) -> Option<Range> {
+    match (&column.min_value, &column.max_value) {
+        (Precision::Absent, _) | (_, Precision::Absent) => None,
+        (min, max) => {
+            let (min, max) = (min.get_value()?, max.get_value()?);
+            (!min.is_null() && !max.is_null()).then(|| (min.clone(), max.clone()))
+        }
+    }
+}
+
+fn both(one: Option<Range>, other: Option<Range>) -> Option<Range> {
+    let ((min, max), (other_min, other_max)) = (one?, other?);
+    Some((
+        if other_min < min { other_min } else { min },
+        if other_max > max { other_max } else { max },
+    ))
+}

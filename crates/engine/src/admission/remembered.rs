@@ -1,0 +1,48 @@
+//! Which statements were not over in the time of the quick ones when they ran last.
+//!
+//! Whoever asks for the same again would only take that time from others, and be let go again.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, Hash, RandomState},
+};
+
+use weft_policy::Owner;
+
+/// A statement of one owner: nobody's time tells of what others have run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Statement(u64);
+
+/// The statements of late; the oldest make room.
+#[derive(Debug, Default)]
+pub(super) struct Remembered(VecDeque<Statement>);
+
+/// It is looked through from one end to the other.
+const MOST: usize = 1024;
+
+impl Statement {
+    /// `plan` by its parts, literals included.
+    pub(super) fn of(keys: &RandomState, owner: &Owner, plan: &impl Hash) -> Self {
+        Self(keys.hash_one((owner, plan)))
+    }
+}
+
+impl Remembered {
+    pub(super) fn has(&self, statement: Statement) -> bool {
+        self.0.contains(&statement)
+    }
+
+    pub(super) fn add(&mut self, statement: Statement) {
+        if self.has(statement) {
+            return;
+        }
+        if self.0.len() == MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(statement);
+    }
+
+    pub(super) fn remove(&mut self, statement: Statement) {
+        self.0.retain(|it| *it != statement);
+    }
+}
