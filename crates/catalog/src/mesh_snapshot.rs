@@ -171,6 +171,21 @@ impl MeshSnapshot {
     }
 
     /// Every table, in the order of the mesh.
+    /// Files of all tables.
+    pub(crate) fn listed_files(&self) -> u64 {
+        let files = self
+            .products
+            .iter()
+            .filter_map(|product| product.data().ok());
+        files.map(|data| data.files().len() as u64).sum()
+    }
+
+    /// How many principals are known to see how large a table, over all tables.
+    pub(crate) fn known_sizes(&self) -> u64 {
+        let known = self.products.iter().map(|product| product.visible_counts());
+        known.map(|counts| counts.len() as u64).sum()
+    }
+
     pub(crate) fn products(&self) -> &[Arc<ProductTable>] {
         &self.products
     }

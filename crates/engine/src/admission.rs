@@ -141,6 +141,11 @@ impl Admission {
         quick.saturating_mul(u32::try_from(of_each).unwrap_or(u32::MAX))
     }
 
+    /// Those that begin among the long ones.
+    pub(crate) fn remembered_statements(&self) -> usize {
+        self.remembered().len()
+    }
+
     /// Statements that run and that wait.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let mut lanes = self.lock();

@@ -26,7 +26,7 @@ use crate::{
     metrics::{Gauges, Metrics},
     runtime::QueryRuntime,
     session::{GovernedSession, NoObjectStores},
-    system::SystemTables,
+    system::{Caches, KeptPlans, SystemTable, SystemTables},
     trace,
 };
 
@@ -75,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) running: RunningQueries,
     pub(crate) admission: Admission,
     pub(crate) system: SystemTables,
+    pub(crate) kept_plans: KeptPlans,
     pub(crate) metrics: Metrics,
     memory: Arc<dyn MemoryPool>,
     environment: RuntimeEnv,
@@ -89,7 +90,7 @@ impl Engine {
     /// runtime.
     pub fn new(live: Arc<LiveMesh>, config: EngineConfig) -> Result<Arc<Self>> {
         let kill_on_revoke = config.kill_on_revoke;
-        let shared = Shared::start(config)?;
+        let shared = Shared::start(&live, config)?;
         let revocation = if kill_on_revoke {
             // On the caller's runtime: the threads for queries are kept busy by them.
             Handle::try_current().map_err(|error| Error::internal(&error))?;
@@ -187,7 +188,7 @@ impl Engine {
 }
 
 impl Shared {
-    pub(crate) fn start(config: EngineConfig) -> Result<Arc<Self>> {
+    pub(crate) fn start(live: &Arc<LiveMesh>, config: EngineConfig) -> Result<Arc<Self>> {
         let memory: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(config.memory_limit));
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&memory))
@@ -195,16 +196,22 @@ impl Shared {
             .build()
             .map_err(classify)?;
         let runtime = QueryRuntime::start(config.target_partitions, config.statements)?;
+        let admission = Admission::new(Turns {
+            running: config.statements.max(1),
+            of_one: config.statements.div_ceil(2).max(1),
+            quick: config.quick_time,
+            cores: config.target_partitions,
+            waiting: config.waiting_statements,
+            patience: config.queue_timeout,
+        });
+        let kept_plans = KeptPlans::default();
+        let caches: Arc<dyn SystemTable> = Arc::new(Caches::new(live, &kept_plans, &admission));
+        let mut system_tables = config.system_tables.clone();
+        system_tables.push(caches);
         Ok(Arc::new(Self {
-            system: SystemTables::new(&config.system_tables),
-            admission: Admission::new(Turns {
-                running: config.statements.max(1),
-                of_one: config.statements.div_ceil(2).max(1),
-                quick: config.quick_time,
-                cores: config.target_partitions,
-                waiting: config.waiting_statements,
-                patience: config.queue_timeout,
-            }),
+            system: SystemTables::new(&system_tables),
+            kept_plans,
+            admission,
             config,
             runtime,
             running: RunningQueries::default(),

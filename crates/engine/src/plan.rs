@@ -38,6 +38,7 @@ use crate::{
     functions::Caps,
     session::{GovernedSession, described},
     sql::{self, ExplainAccess},
+    system::KeptPlan,
     trace,
 };
 
@@ -57,6 +58,8 @@ pub struct PlannedQuery {
     tables: Footprint,
     lineage: Arc<Lineage>,
     plan: Deep<Plan>,
+    /// While it waits for a later call.
+    kept: Option<KeptPlan>,
 }
 
 /// What is dropped on a deep stack.
@@ -178,7 +181,10 @@ impl PlannedQuery {
         }
         // Its call is over.
         let session = self.session.clone().traced(Span::none());
-        Some(self.below(session))
+        let kept = session.shared().kept_plans.keep();
+        let mut waiting = self.below(session);
+        waiting.kept = Some(kept);
+        Some(waiting)
     }
 
     /// Whose query it is.
@@ -190,7 +196,9 @@ impl PlannedQuery {
     /// that session might plan another: it is of another principal, has other options, looks at
     /// another snapshot of the mesh, or a grant has begun or ended meanwhile.
     pub fn continued(self, session: &GovernedSession) -> Option<Self> {
-        if !self.session.plans_like(session) {
+        let is_the_same = self.session.plans_like(session);
+        session.shared().kept_plans.count(is_the_same);
+        if !is_the_same {
             return None;
         }
         session.note_names(|_| self.session.named_tables().to_vec());
@@ -199,6 +207,7 @@ impl PlannedQuery {
 
     /// The same under another session that plans alike.
     fn below(mut self, session: GovernedSession) -> Self {
+        self.kept = None;
         if let Some(plan) = self.plan.value.as_mut() {
             session.trace(plan.state.config_mut());
             if let Some(physical) = plan.physical.as_mut() {
@@ -262,6 +271,7 @@ impl PlannedQuery {
                 tables,
                 lineage,
                 plan,
+                kept: None,
             })
         };
         let job = move || trace::planning(&span, query_id, bind());
@@ -381,6 +391,7 @@ async fn plan_statement(
         tables,
         lineage,
         plan,
+        kept: None,
     })
 }
 
@@ -411,6 +422,7 @@ async fn explanation(
         tables,
         lineage: Arc::default(),
         plan: Deep::new(plan, &session),
+        kept: None,
         session,
     })
 }

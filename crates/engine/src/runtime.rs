@@ -30,6 +30,10 @@ use crate::error::{Error, Result};
 /// Virtual memory: a page is used when a stack first reaches it.
 const STACK: usize = 64 << 20;
 
+/// How many threads a core has for what may be over soon: the side of a join is put into memory
+/// at one go, and whoever asks for a row meanwhile should not wait behind it for a thread.
+const MORE_THREADS: usize = 4;
+
 /// The engine's own runtime and the turns for planning.
 #[derive(Debug)]
 pub(crate) struct QueryRuntime {
@@ -43,12 +47,12 @@ pub(crate) struct QueryRuntime {
 }
 
 impl QueryRuntime {
-    /// With `threads` to run queries, of which `running` may run at a time, and as many for those
-    /// that run long.
+    /// With `threads` for queries that run long, and more for the others, of which `running` may
+    /// run at a time.
     pub(crate) fn start(threads: usize, running: usize) -> Result<Self> {
         let cannot =
             |error| Error::internal(&format!("the query threads cannot be started: {error}"));
-        let runtime = |name: &str| {
+        let runtime = |name: &str, threads: usize| {
             let mut builder = Builder::new_multi_thread();
             builder
                 .worker_threads(threads.max(1))
@@ -57,9 +61,12 @@ impl QueryRuntime {
                 .enable_all();
             builder
         };
-        let quick = runtime("weft-query").build().map_err(cannot)?;
-        let long = runtime("weft-long").on_thread_start(come_later).build();
-        let long = long.map_err(cannot)?;
+        let many = threads.saturating_mul(MORE_THREADS);
+        let quick = runtime("weft-query", many).build().map_err(cannot)?;
+        let long = runtime("weft-long", threads)
+            .on_thread_start(come_later)
+            .build()
+            .map_err(cannot)?;
         let (handle, long_handle) = (quick.handle().clone(), long.handle().clone());
         let planning = 4 * threads.max(2);
         let planners = Builder::new_current_thread()

@@ -279,6 +279,40 @@ async fn footers_tell_how_many_values_a_clear_column_has_and_nothing_of_a_hidden
     }
 }
 
+/// Of a table that hides rows, what the principal has read from end to end counts: no footer, and
+/// no row that it does not see.
+#[tokio::test]
+async fn what_was_read_from_end_to_end_tells_of_the_visible_rows_alone() {
+    for hidden in [0, 50] {
+        let fixture = Fixture::new(Format::Parquet, hidden, POLICY);
+        let ctx = fixture
+            .governed(SessionConfig::new().with_target_partitions(3))
+            .await;
+        // A filter, a limit, and another column: none of them has read all of `y` and `z`.
+        for sql in [
+            "SELECT y, z FROM t WHERE id >= 0",
+            "SELECT y, z FROM t LIMIT 10",
+            "SELECT tenant FROM t",
+        ] {
+            run(&ctx, sql).await;
+        }
+        let values = |plan: &Arc<dyn ExecutionPlan>| {
+            let statistics = sealed(plan)[0].statistics_from_inputs(&[], &StatisticsArgs::new());
+            let columns = statistics.unwrap().column_statistics.clone();
+            let columns = columns.iter();
+            columns
+                .map(|column| column.distinct_count.get_value().copied())
+                .collect::<Vec<_>>()
+        };
+        let sql = "SELECT y, z FROM t";
+        assert_eq!(values(&plan(&ctx, sql).await), [None; 2], "{hidden}");
+        run(&ctx, sql).await;
+        // Hidden rows have zeros and sevens.
+        let told = values(&plan(&ctx, sql).await);
+        assert_eq!(told, [Some(5), Some(11)], "{hidden}");
+    }
+}
+
 /// Of two joins, the larger is not held in memory for the sake of the smaller: what comes out
 /// of a join with a key is as large as the side that refers to it.
 #[tokio::test]

@@ -198,14 +198,40 @@ async fn they_are_tables_like_others() {
     );
 }
 
+/// What is kept for some tells others that these are at work.
+#[tokio::test(flavor = "multi_thread")]
+async fn caches_are_told_to_auditors_alone() {
+    let mesh = mesh();
+    let server = TestServer::start(&mesh).await;
+    let bo = server.client("bo", "pw").await;
+    bo.rows("SELECT count(id) FROM sales.orders").await;
+    let aud = server.client("aud", "pw").await;
+    assert_eq!(
+        aud.rows("SELECT cache FROM system.caches ORDER BY 1").await,
+        ["footers", "listings", "plans", "sizes", "slow_statements"]
+    );
+    let used = "SELECT entries > 0, bytes > 0, bytes < most_bytes, hits >= 0, misses > 0 \
+                FROM system.caches WHERE cache = 'footers'";
+    assert_eq!(aud.rows(used).await, ["true|true|true|true|true"]);
+    let others = "SELECT cache, entries > 0, bytes IS NULL, hits IS NULL FROM system.caches \
+                  WHERE cache IN ('listings', 'sizes') ORDER BY 1";
+    let expected = ["listings|true|true|true", "sizes|true|true|true"];
+    assert_eq!(aud.rows(others).await, expected);
+    for (user, client) in [("ana", server.client("ana", "pw").await), ("bo", bo)] {
+        let rows = client.rows("SELECT * FROM system.caches").await;
+        assert_eq!(rows, Vec::<String>::new(), "{user}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn they_are_described_and_explained() {
     let mesh = mesh();
     let server = TestServer::start(&mesh).await;
     let ana = server.client("ana", "pw").await;
     assert_eq!(
-        ana.rows("SHOW TABLES FROM system").await[..3],
+        ana.rows("SHOW TABLES FROM system").await[..4],
         [
+            "acme|system|caches|VIEW",
             "acme|system|columns|VIEW",
             "acme|system|grants|VIEW",
             "acme|system|products|VIEW",
@@ -226,7 +252,7 @@ async fn they_are_described_and_explained() {
         ..Default::default()
     };
     let rows = cells(&ana.metadata(&command).await.unwrap());
-    assert_eq!(rows[0], "acme|system|columns|VIEW");
+    assert_eq!(rows[0], "acme|system|caches|VIEW");
     let rows = cells(&ana.metadata(&CommandGetDbSchemas::default()).await.unwrap());
     assert_eq!(rows, ["acme|sales", "acme|system"]);
 

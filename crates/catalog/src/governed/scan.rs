@@ -48,7 +48,7 @@ use super::estimate::Estimate;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
 use super::traced::ScanSpans;
-use super::visible_rows::{Footers, RunCount, VisibleRows};
+use super::visible_rows::{Footers, RunCount, Told, VisibleRows};
 use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
 use crate::mesh_snapshot::Epoch;
@@ -211,11 +211,28 @@ impl GovernedScanExec {
         }
     }
 
-    /// Whether nothing is left to learn from the footers.
-    fn is_known(&self) -> bool {
-        self.rows.known().is_some_and(|known| {
-            let mut columns = self.ranged.iter();
-            columns.all(|column| known.ranges.contains_key(column))
+    /// What a run will tell that is not known yet.
+    fn to_learn(&self) -> Option<Told> {
+        let known = self.rows.known();
+        let is_known = |column: &String| known.as_ref()?.ranges.get(column).map(|_| ());
+        if known.is_some() && self.ranged.iter().all(|column| is_known(column).is_some()) {
+            return None;
+        }
+        if self.hides_no_row && self.product.has_footers() {
+            return Some(Told::Footers(Footers {
+                product: Arc::clone(&self.product),
+                plan: Arc::clone(&self.inner),
+                columns: Arc::clone(&self.ranged),
+            }));
+        }
+        // A run that reads everything the principal may see has counted it.
+        let reads_all =
+            self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty();
+        reads_all.then(|| {
+            let schema = self.properties.eq_properties.schema();
+            let columns = self.ranged.iter();
+            let place = |name: &String| Some((schema.index_of(name).ok()?, name.clone()));
+            Told::All(columns.filter_map(place).collect())
         })
     }
 
@@ -373,18 +390,8 @@ impl ExecutionPlan for GovernedScanExec {
         let span = self.spans.begin(&context, table, &self.inner, all);
         let inner =
             partitions::execute(&self.inner, partition, private).map_err(|e| redact(table, e))?;
-        // A run that reads everything the principal may see has counted it.
-        let reads_all =
-            self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty();
-        let is_told = self.hides_no_row && self.product.has_footers() && !self.is_known();
-        let counter = (reads_all || is_told).then(|| {
-            let footers = is_told.then(|| Footers {
-                product: Arc::clone(&self.product),
-                plan: Arc::clone(&self.inner),
-                columns: Arc::clone(&self.ranged),
-            });
-            self.rows.counter(&self.run, all, reads_all, footers)
-        });
+        let told = self.to_learn();
+        let counter = told.map(|told| self.rows.counter(&self.run, all, told));
         let sealed = SealedStream::new(
             inner,
             Arc::clone(self.properties.eq_properties.schema()),

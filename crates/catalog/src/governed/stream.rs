@@ -166,7 +166,7 @@ impl Stream for SealedStream {
         Poll::Ready(match ready!(self.inner.poll_next_unpin(cx)) {
             Some(Ok(batch)) => {
                 if let Some(counter) = &mut self.counter {
-                    counter.add(batch.num_rows());
+                    counter.add(&batch);
                 }
                 let checked = self.checked(&batch);
                 if let (Some(span), Ok(batch)) = (&self.span, &checked) {

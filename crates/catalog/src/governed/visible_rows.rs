@@ -4,15 +4,15 @@
 //! They must not be a channel: footers count hidden rows, and stored bytes
 //! count columns that no contract declares. What is told is the number of rows
 //! that this principal has been shown by this very access before, and may count
-//! anyway; of a table that hides no row, what the footers of those files say that a
-//! query of the principal has read: how many rows, and between which values a column
-//! lies that is clear. Until then every table is in one class ([`super::estimate`]).
+//! anyway, and between which values a clear column of them lies; of a table that hides no row, what the footers of those files say that a
+//! query of the principal has read. Until then every table is in one class ([`super::estimate`]).
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
@@ -20,7 +20,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use object_store::path::Path;
 use weft_policy::PrincipalId;
 
-use crate::product::{ProductTable, Ranges};
+use crate::product::{ProductTable, Ranges, ranges};
 
 /// What is known of the visible rows of one data snapshot.
 #[derive(Clone, Default)]
@@ -30,7 +30,7 @@ pub(crate) struct VisibleCounts(Arc<Mutex<HashMap<Seen, Arc<Known>>>>);
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(super) rows: usize,
-    /// Of columns that are clear in a table that hides no row.
+    /// Of columns that are clear.
     pub(super) ranges: Ranges,
 }
 
@@ -44,6 +44,11 @@ const REMEMBERED: usize = 4096;
 impl VisibleCounts {
     fn lock(&self) -> MutexGuard<'_, HashMap<Seen, Arc<Known>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many have something to know.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     fn get(&self, seen: &Seen) -> Option<Arc<Known>> {
@@ -93,24 +98,26 @@ impl VisibleRows {
     }
 
     /// Counts one partition of a run over `partitions`; only a complete run is learned, of which
-    /// `reads_all` says whether it reads every visible row. If the table hides none, `footers` are
-    /// asked.
-    pub(crate) fn counter(
-        &self,
-        run: &Arc<RunCount>,
-        partitions: usize,
-        reads_all: bool,
-        footers: Option<Footers>,
-    ) -> RowCounter {
+    /// `of` says what it tells.
+    pub(crate) fn counter(&self, run: &Arc<RunCount>, partitions: usize, of: Told) -> RowCounter {
         RowCounter {
             rows: self.clone(),
             run: Arc::clone(run),
             partitions,
-            reads_all,
-            footers,
+            of,
             seen: 0,
+            ranges: Ranges::new(),
         }
     }
+}
+
+/// What there is to learn of a run.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// It reads every row that is seen: how many, and the ranges of these columns, by position.
+    All(Vec<(usize, String)>),
+    /// It may leave rows out, of a table that hides none.
+    Footers(Footers),
 }
 
 /// The rows that the partitions of one run have shown so far.
@@ -118,6 +125,7 @@ impl VisibleRows {
 pub(crate) struct RunCount {
     rows: AtomicUsize,
     finished: AtomicUsize,
+    ranges: Mutex<Ranges>,
 }
 
 /// One partition's part in a [`RunCount`].
@@ -126,23 +134,45 @@ pub(crate) struct RowCounter {
     rows: VisibleRows,
     run: Arc<RunCount>,
     partitions: usize,
-    reads_all: bool,
-    footers: Option<Footers>,
+    of: Told,
     seen: usize,
+    ranges: Ranges,
 }
 
 impl RowCounter {
-    pub(crate) fn add(&mut self, rows: usize) {
-        self.seen += rows;
+    pub(crate) fn add(&mut self, batch: &RecordBatch) {
+        self.seen += batch.num_rows();
+        if let Told::All(columns) = &self.of {
+            for (at, name) in columns {
+                let range = batch.columns().get(*at).and_then(ranges::of_values);
+                ranges::widen(&mut self.ranges, name, range);
+            }
+        }
     }
 
     /// Called at the end of the partition's stream.
     pub(crate) fn finish(self) {
         self.run.rows.fetch_add(self.seen, Ordering::AcqRel);
+        {
+            let ranges = self.run.ranges.lock();
+            let mut ranges = ranges.unwrap_or_else(PoisonError::into_inner);
+            for (name, range) in self.ranges {
+                ranges::widen(&mut ranges, &name, range);
+            }
+        }
         if self.run.finished.fetch_add(1, Ordering::AcqRel) + 1 == self.partitions {
-            let told = self.footers.as_ref().and_then(Footers::ask);
-            let counted = || (self.run.rows.load(Ordering::Acquire), Ranges::new());
-            if let Some((rows, ranges)) = told.or_else(|| self.reads_all.then(counted)) {
+            let told = match &self.of {
+                Told::Footers(footers) => footers.ask(),
+                Told::All(columns) => {
+                    let ranges = self.run.ranges.lock();
+                    let mut ranges = ranges.unwrap_or_else(PoisonError::into_inner).clone();
+                    for (_, name) in columns {
+                        ranges.entry(name.clone()).or_default();
+                    }
+                    Some((self.run.rows.load(Ordering::Acquire), ranges))
+                }
+            };
+            if let Some((rows, ranges)) = told {
                 self.rows.counts.learn(self.rows.seen.clone(), rows, ranges);
             }
         }

@@ -15,6 +15,10 @@ pub struct MeshCounts {
     /// Of every domain that was ever served, by name.
     pub reads: Vec<DomainReads>,
     pub footers: FooterCounts,
+    /// Files of all tables, as they were listed last.
+    pub listed_files: u64,
+    /// How many principals are known to see how large a table, of all tables together.
+    pub known_sizes: u64,
     pub reloads: ReloadCounts,
 }
 
@@ -65,6 +69,8 @@ impl LiveMesh {
             stale_tables: snapshot.stale_tables().count(),
             reads: snapshot.store().traffic().reads(),
             footers: self.footers.counts(),
+            listed_files: snapshot.listed_files(),
+            known_sizes: snapshot.known_sizes(),
             reloads: self.reload_counts.counts(),
         }
     }

@@ -16,8 +16,11 @@ pub struct FooterCounts {
     pub hits: u64,
     /// Those that were not.
     pub misses: u64,
-    /// What it holds now, in bytes.
+    /// What it holds now, in bytes, and how much it may.
     pub bytes: u64,
+    pub most_bytes: u64,
+    /// Footers that it holds.
+    pub entries: u64,
 }
 
 /// The engine's own cache, counted.
@@ -42,6 +45,8 @@ impl FooterCache {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
             bytes: self.cache.memory_used() as u64,
+            most_bytes: self.cache.cache_limit() as u64,
+            entries: self.cache.len() as u64,
         }
     }
 }

@@ -10,14 +10,14 @@
 //! | storage to the table's files, with typed partition values | `listing`, `files` |
 //! | filters on partition columns to fewer files | `prune` |
 //! | files to rows in the contract's types | `formats` |
-//! | footers to the range of a column | `ranges` |
+//! | footers, or values, to the range of a column | `ranges` |
 
 mod files;
 mod formats;
 mod layout;
 mod listing;
 mod prune;
-mod ranges;
+pub(crate) mod ranges;
 mod runtime;
 mod table;
 #[cfg(test)]

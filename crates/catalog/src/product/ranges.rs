@@ -1,12 +1,16 @@
-//! Between which values the columns of a table lie, by the footers of its files.
+//! Between which values the columns of a table lie, by the footers of its files or by what was
+//! read of it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue};
 use datafusion::execution::cache::cache_manager::CachedFileMetadataEntry;
-use std::sync::Arc;
+use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
+use datafusion::logical_expr::Accumulator;
 use weft_mesh::Table;
 
 use super::formats;
@@ -14,7 +18,9 @@ use super::layout::Layout;
 
 /// The least and the greatest value of a column, by its name in the contract; `None` for one of
 /// which the files do not say it.
-pub(crate) type Ranges = HashMap<String, Option<(ScalarValue, ScalarValue)>>;
+pub(crate) type Ranges = HashMap<String, Option<Range>>;
+
+type Range = (ScalarValue, ScalarValue);
 
 /// So many columns of so many files are looked at, and no more: it takes microseconds for each.
 const MOST: usize = 10_000;
@@ -46,15 +52,16 @@ pub(super) fn of(
         return ranges;
     };
     for (place, name) in names.into_iter().enumerate() {
+        // One file that does not say it is enough.
         let of_files = told
             .iter()
             .map(|columns| columns.get(place).and_then(range));
-        ranges.insert(name.clone(), of_files.reduce(both).flatten());
+        let of_files: Option<Vec<_>> = of_files.collect();
+        let range = of_files.and_then(|it| it.into_iter().reduce(both));
+        ranges.insert(name.clone(), range);
     }
     ranges
 }
-
-type Range = (ScalarValue, ScalarValue);
 
 fn range(column: &ColumnStatistics) -> Option<Range> {
     match (&column.min_value, &column.max_value) {
@@ -66,10 +73,32 @@ fn range(column: &ColumnStatistics) -> Option<Range> {
     }
 }
 
-fn both(one: Option<Range>, other: Option<Range>) -> Option<Range> {
-    let ((min, max), (other_min, other_max)) = (one?, other?);
-    Some((
+fn both((min, max): Range, (other_min, other_max): Range) -> Range {
+    (
         if other_min < min { other_min } else { min },
         if other_max > max { other_max } else { max },
-    ))
+    )
+}
+
+/// `None` where all values are NULL, and for types without an order.
+pub(crate) fn of_values(values: &ArrayRef) -> Option<Range> {
+    let mut min = MinAccumulator::try_new(values.data_type()).ok()?;
+    let mut max = MaxAccumulator::try_new(values.data_type()).ok()?;
+    let values = std::slice::from_ref(values);
+    min.update_batch(values).ok()?;
+    max.update_batch(values).ok()?;
+    let (min, max) = (min.evaluate().ok()?, max.evaluate().ok()?);
+    (!min.is_null() && !max.is_null()).then_some((min, max))
+}
+
+/// Takes `range` in, where there is one.
+pub(crate) fn widen(ranges: &mut Ranges, column: &str, range: Option<Range>) {
+    let Some(range) = range else {
+        return;
+    };
+    let widened = match ranges.remove(column).flatten() {
+        Some(before) => both(before, range),
+        None => range,
+    };
+    ranges.insert(column.to_owned(), Some(widened));
 }

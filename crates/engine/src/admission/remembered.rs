@@ -28,6 +28,10 @@ impl Statement {
 }
 
 impl Remembered {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn has(&self, statement: Statement) -> bool {
         self.0.contains(&statement)
     }

@@ -10,6 +10,7 @@
 
 mod arrays;
 mod audit;
+mod caches;
 mod columns;
 mod consumers;
 mod grants;
@@ -23,6 +24,7 @@ mod table;
 pub use self::audit::audit_tables;
 pub use self::table::{Look, SystemColumn, SystemTable};
 pub(crate) use self::{
+    caches::{Caches, KeptPlan, KeptPlans},
     scan::{SystemScanExec, reads_system},
     schema::{SystemSchema, SystemTables},
 };

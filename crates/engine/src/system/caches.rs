@@ -1,0 +1,203 @@
+//! `system.caches`: what the server keeps so as not to do it again, for auditors of the mesh.
+//!
+//! Numbers of the whole server: they tell of no principal, statement or table, and would tell
+//! anybody else whether others are at work.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use datafusion::arrow::{
+    array::{ArrayRef, Int64Array},
+    datatypes::DataType,
+    record_batch::RecordBatch,
+};
+use futures::stream::BoxStream;
+use weft_catalog::LiveMesh;
+
+use super::{
+    Look, SystemColumn, SystemTable,
+    arrays::text,
+    table::{batch_of, lazily},
+};
+use crate::{admission::Admission, error::Result};
+
+/// How many plans wait for the call that runs them, and how often that came in time.
+#[derive(Clone, Default)]
+pub(crate) struct KeptPlans(Arc<Plans>);
+
+#[derive(Default)]
+struct Plans {
+    now: Arc<()>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// A plan counts while it has this.
+pub(crate) struct KeptPlan {
+    _one: Arc<()>,
+}
+
+impl KeptPlans {
+    pub(crate) fn keep(&self) -> KeptPlan {
+        KeptPlan {
+            _one: Arc::clone(&self.0.now),
+        }
+    }
+
+    pub(crate) fn count(&self, is_hit: bool) {
+        let counter = match is_hit {
+            true => &self.0.hits,
+            false => &self.0.misses,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn row(&self) -> Row {
+        Row {
+            entries: Arc::strong_count(&self.0.now).saturating_sub(1) as u64,
+            hits: Some(self.0.hits.load(Ordering::Relaxed)),
+            misses: Some(self.0.misses.load(Ordering::Relaxed)),
+            ..Row::new("plans")
+        }
+    }
+}
+
+impl fmt::Debug for KeptPlans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptPlans")
+    }
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Caches {
+    live: Weak<LiveMesh>,
+    plans: KeptPlans,
+    admission: Admission,
+}
+
+struct Row {
+    cache: &'static str,
+    entries: u64,
+    bytes: Option<u64>,
+    most_bytes: Option<u64>,
+    hits: Option<u64>,
+    misses: Option<u64>,
+}
+
+impl Row {
+    fn new(cache: &'static str) -> Self {
+        Self {
+            cache,
+            entries: 0,
+            bytes: None,
+            most_bytes: None,
+            hits: None,
+            misses: None,
+        }
+    }
+}
+
+impl Caches {
+    pub(crate) fn new(live: &Arc<LiveMesh>, plans: &KeptPlans, admission: &Admission) -> Self {
+        Self {
+            live: Arc::downgrade(live),
+            plans: plans.clone(),
+            admission: admission.clone(),
+        }
+    }
+
+    fn of_all(&self) -> Vec<Row> {
+        let Some(live) = self.live.upgrade() else {
+            return Vec::new();
+        };
+        let counts = live.counts();
+        let footers = counts.footers;
+        vec![
+            Row {
+                entries: footers.entries,
+                bytes: Some(footers.bytes),
+                most_bytes: Some(footers.most_bytes),
+                hits: Some(footers.hits),
+                misses: Some(footers.misses),
+                ..Row::new("footers")
+            },
+            Row {
+                entries: counts.listed_files,
+                ..Row::new("listings")
+            },
+            self.plans.row(),
+            Row {
+                entries: counts.known_sizes,
+                ..Row::new("sizes")
+            },
+            Row {
+                entries: self.admission.remembered_statements() as u64,
+                ..Row::new("slow_statements")
+            },
+        ]
+    }
+}
+
+impl SystemTable for Caches {
+    fn name(&self) -> &'static str {
+        "caches"
+    }
+
+    fn description(&self) -> &'static str {
+        "What the server keeps so as not to do it again; for auditors of the mesh"
+    }
+
+    fn columns(&self) -> Vec<SystemColumn> {
+        let number = |name, description| SystemColumn::new(name, DataType::Int64, description);
+        vec![
+            SystemColumn::new(
+                "cache",
+                DataType::Utf8,
+                "footers of Parquet files, listings of files, plans that wait for their call, \
+                 sizes of tables as principals see them, slow_statements of late",
+            ),
+            number("entries", "how many of them there are"),
+            number("bytes", "what they take; NULL where nobody measures it").nullable(),
+            number("most_bytes", "what they may take; likewise").nullable(),
+            number(
+                "hits",
+                "how often one was there that was looked for, since the server began; NULL for \
+                 what is always there",
+            )
+            .nullable(),
+            number("misses", "how often none was; likewise").nullable(),
+        ]
+    }
+
+    fn rows(&self, look: Look) -> BoxStream<'static, Result<RecordBatch>> {
+        let rows = match look.snapshot.policy().is_auditor(&look.viewer.principal) {
+            true => self.of_all(),
+            false => Vec::new(),
+        };
+        let schema = SystemColumn::schema(&self.columns());
+        lazily(move || {
+            let batches = rows.chunks(look.batch_size.max(1)).map(|rows| {
+                let all = |number: fn(&Row) -> Option<u64>| {
+                    let numbers = rows.iter().map(|row| i64::try_from(number(row)?).ok());
+                    Arc::new(numbers.collect::<Int64Array>()) as ArrayRef
+                };
+                let columns = vec![
+                    text(rows.iter().map(|row| row.cache)),
+                    all(|row| Some(row.entries)),
+                    all(|row| row.bytes),
+                    all(|row| row.most_bytes),
+                    all(|row| row.hits),
+                    all(|row| row.misses),
+                ];
+                batch_of(&schema, columns)
+            });
+            batches.collect()
+        })
+    }
+}
