@@ -37,7 +37,8 @@ pub use governed::{
     SealRefused, Shown, UserPushdown, VisibleColumn, VisibleTable, known_tables,
 };
 pub use live::{
-    Background, CatalogConfig, FooterCounts, LiveMesh, MeshCounts, ReloadCounts, ReloadReport,
+    Background, CatalogConfig, FooterCounts, KeptCounts, LiveMesh, MeshCounts, ReloadCounts,
+    ReloadReport,
 };
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
 pub use pace::{Gate, Paced};

@@ -170,7 +170,6 @@ impl MeshSnapshot {
         &self.store
     }
 
-    /// Every table, in the order of the mesh.
     /// Files of all tables.
     pub(crate) fn listed_files(&self) -> u64 {
         let files = self
@@ -186,6 +185,7 @@ impl MeshSnapshot {
         known.map(|counts| counts.len() as u64).sum()
     }
 
+    /// Every table, in the order of the mesh.
     pub(crate) fn products(&self) -> &[Arc<ProductTable>] {
         &self.products
     }

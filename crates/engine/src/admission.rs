@@ -117,8 +117,10 @@ impl Admission {
             Some(_) => Some(asked.wait(Kind::OfPrincipal, until).await?),
             None => None,
         };
-        if statement.is_some_and(|it| self.remembered().has(it)) {
-            let turn = asked.wait(Kind::Long, until).await?;
+        if statement.is_some_and(|it| self.remembered().has(it, Instant::now())) {
+            // Those who begin leave places to those who have begun.
+            let line = self.turns.waiting.div_ceil(2);
+            let turn = asked.wait_within(line, Kind::Long, until).await?;
             return Ok(Place {
                 long_since: Some(Instant::now()),
                 ..Place::long(turn, of_principal, asked)
@@ -169,12 +171,17 @@ impl Asked {
 
     /// A turn, or a reason that says what is in its way.
     async fn wait(&self, kind: Kind, until: Instant) -> Result<Turn> {
+        let waiting = self.admission.turns.waiting;
+        self.wait_within(waiting, kind, until).await
+    }
+
+    /// The same in a line of so many.
+    async fn wait_within(&self, waiting: usize, kind: Kind, until: Instant) -> Result<Turn> {
         let line = {
             let mut lanes = self.admission.lock();
             if let Some(turn) = self.free(&mut lanes, kind) {
                 return Ok(turn);
             }
-            let waiting = self.admission.turns.waiting;
             let (all, own) = lanes.waiting_like(kind, &self.owner);
             // One owner leaves places to others.
             let is_full = all >= waiting;
@@ -258,7 +265,10 @@ impl Place {
     /// free.
     pub(crate) fn lengthened(&mut self) -> bool {
         if let Some(statement) = self.asked.statement {
-            self.asked.admission.remembered().add(statement);
+            self.asked
+                .admission
+                .remembered()
+                .add(statement, Instant::now());
         }
         let free = self
             .asked

@@ -367,8 +367,10 @@ impl Work {
                 run.stop();
                 let place = self.queued(quick.lengthen()).await?;
                 run.gate.open();
+                let stop = run.stop.child_token();
+                let plan = Box::pin(again.plan(&self.session, self.query_id, stop)).await?;
                 return Arc::clone(&self)
-                    .on_long_threads(self.begin_anew(run, place, again))
+                    .on_long_threads(self.begin_anew(run, place, plan))
                     .await;
             };
             let Some(batch) = batch else {
@@ -405,11 +407,9 @@ impl Work {
         self: Arc<Self>,
         mut run: Run,
         place: Place,
-        again: Deep<Again>,
+        plan: Arc<dyn ExecutionPlan>,
     ) -> BoxFuture<'static, Result<()>> {
         async move {
-            let stop = run.stop.child_token();
-            let plan = again.plan(&self.session, self.query_id, stop).await?;
             run.stream = execute_stream(plan, Arc::clone(&run.context)).map_err(classify)?;
             self.go(run, Some(place), None).await
         }

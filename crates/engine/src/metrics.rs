@@ -116,9 +116,6 @@ impl Out<'_> {
             reads,
             footers,
             reloads,
-            // For `system.caches`.
-            listed_files: _,
-            known_sizes: _,
         } = counts;
         self.gauge(
             "mesh_epoch",

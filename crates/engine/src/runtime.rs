@@ -32,7 +32,7 @@ const STACK: usize = 64 << 20;
 
 /// How many threads a core has for what may be over soon: the side of a join is put into memory
 /// at one go, and whoever asks for a row meanwhile should not wait behind it for a thread.
-const MORE_THREADS: usize = 4;
+const MORE_THREADS: usize = 2;
 
 /// The engine's own runtime and the turns for planning.
 #[derive(Debug)]
@@ -173,7 +173,10 @@ impl QueryRuntime {
 
     /// Drops `value` on a deep stack.
     pub(crate) fn drop_there<T: Send + 'static>(&self, value: T) {
-        self.handle.spawn_blocking(move || drop(value));
+        // From one of its own threads: a thread inherits the priority of who starts it.
+        self.handle.spawn(async move {
+            Handle::current().spawn_blocking(move || drop(value));
+        });
     }
 }
 
@@ -187,12 +190,15 @@ impl Drop for QueryRuntime {
     }
 }
 
-/// Lets the threads of others run first: on Linux it is a nice value of 5, which gives them three
-/// times the weight. Where the system does not let us, statements share as equals.
+/// Lets the threads of others run first, but not alone: a nice value of 2 is two thirds of their
+/// weight. Where the system does not let us, statements share as equals.
 fn come_later() {
-    const LOWER: u8 = 34;
-    if let Ok(priority) = LOWER.try_into() {
-        let _ = ThreadPriority::Crossplatform(priority).set_for_current();
+    // Elsewhere the same number may mean the contrary.
+    if cfg!(target_os = "linux") {
+        const NICE_2: u8 = 42;
+        if let Ok(priority) = NICE_2.try_into() {
+            let _ = ThreadPriority::Crossplatform(priority).set_for_current();
+        }
     }
 }
 

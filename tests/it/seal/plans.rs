@@ -313,6 +313,60 @@ async fn what_was_read_from_end_to_end_tells_of_the_visible_rows_alone() {
     }
 }
 
+/// What is counted stays before what is guessed of a part, and what is known of a column before
+/// what a later run does not say.
+#[tokio::test]
+async fn a_run_over_less_makes_nothing_forgotten() {
+    let told = |plan: &Arc<dyn ExecutionPlan>| {
+        let statistics = sealed(plan)[0].statistics_from_inputs(&[], &StatisticsArgs::new());
+        let statistics = statistics.unwrap();
+        let values = statistics.column_statistics[0].distinct_count;
+        (
+            *statistics.num_rows.get_value().unwrap(),
+            values.get_value().copied(),
+        )
+    };
+    for (policy, rows) in [("", 3000), (POLICY, 1500)] {
+        let fixture = Fixture::new(Format::Parquet, 50, policy);
+        let ctx = fixture.governed(SessionConfig::new()).await;
+        let values = if policy.is_empty() {
+            Some(12)
+        } else {
+            Some(11)
+        };
+        run(&ctx, "SELECT z FROM t").await;
+        let known = told(&plan(&ctx, "SELECT z FROM t").await);
+        assert_eq!(known, (rows, values), "`{policy}`");
+        for sql in [
+            "SELECT z, y FROM t WHERE id < 7",
+            "SELECT z, y FROM t LIMIT 1",
+            "SELECT * FROM t WHERE id = 2",
+            "SELECT z, y, big FROM t",
+        ] {
+            run(&ctx, sql).await;
+            let now = told(&plan(&ctx, "SELECT z FROM t").await);
+            assert_eq!(now, known, "`{policy}` {sql}");
+        }
+        // However few values lie evenly in a range, a filter is not taken to leave next to none.
+        let (left, _) = told(&plan(&ctx, "SELECT z FROM t WHERE big = 5").await);
+        assert!(left >= 3, "`{policy}` {left}");
+    }
+}
+
+/// Below a limit hardly a file is opened: that the footers of all are at hand tells of others.
+#[tokio::test]
+async fn a_limit_tells_nothing_of_the_whole() {
+    let fixture = Fixture::new(Format::Parquet, 0, "");
+    let ctx = fixture.governed(SessionConfig::new()).await;
+    let rows = |plan: &Arc<dyn ExecutionPlan>| {
+        let statistics = sealed(plan)[0].statistics_from_inputs(&[], &StatisticsArgs::new());
+        *statistics.unwrap().num_rows.get_value().unwrap()
+    };
+    let untold = rows(&plan(&ctx, "SELECT y FROM t").await);
+    run(&ctx, "SELECT y FROM t WHERE id >= 0 LIMIT 1").await;
+    assert_eq!(rows(&plan(&ctx, "SELECT y FROM t").await), untold);
+}
+
 /// Of two joins, the larger is not held in memory for the sake of the smaller: what comes out
 /// of a join with a key is as large as the side that refers to it.
 #[tokio::test]

@@ -22,6 +22,9 @@ const UNTOLD: usize = 64 * 16 * 16 * 16;
 /// What a filter leaves of which nothing is known, as the engine has it.
 const A_FIFTH: f64 = 0.2;
 
+/// No filter is taken to leave less: values do not lie evenly in their range.
+const AT_LEAST: f64 = 0.001;
+
 /// The size of one scan.
 #[derive(Clone, Debug)]
 pub(super) struct Estimate {
@@ -49,10 +52,7 @@ impl Estimate {
         let rows = rows.max(1);
         let values = wanted.fields().iter().map(|field| {
             let (min, max) = range(known?, field.name())?;
-            let values = Interval::try_new(min.clone(), max.clone())
-                .ok()?
-                .cardinality()?;
-            Some(usize::try_from(values).unwrap_or(usize::MAX).clamp(1, rows))
+            Some(values(min, max)?.clamp(1, rows))
         });
         Self {
             rows,
@@ -78,11 +78,17 @@ impl Estimate {
 /// Whether the range of a column of this type says how many values it may have, or what a
 /// filter leaves of it. Floats are missing on purpose: a range leaves NaN aside.
 pub(super) fn has_range(data_type: &DataType) -> bool {
-    let is_decimal = matches!(
+    let is_moment = matches!(
         data_type,
-        DataType::Decimal128(..) | DataType::Decimal256(..)
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
     );
-    data_type.is_integer() || data_type.is_temporal() || is_decimal
+    data_type.is_integer() || is_moment
+}
+
+/// How many values there are between two.
+fn values(min: &ScalarValue, max: &ScalarValue) -> Option<usize> {
+    let range = Interval::try_new(min.clone(), max.clone()).ok()?;
+    Some(usize::try_from(range.cardinality()?).unwrap_or(usize::MAX))
 }
 
 fn range<'a>(known: &'a Known, column: &str) -> Option<&'a (ScalarValue, ScalarValue)> {
@@ -121,7 +127,7 @@ fn share(known: Option<&Known>, all: &SchemaRef, filters: &[PhysicalExprRef]) ->
     if !ranged.is_empty() {
         share *= ranged_share(known, all, ranged).unwrap_or(A_FIFTH);
     }
-    share
+    share.max(AT_LEAST)
 }
 
 fn ranged_share(known: &Known, all: &SchemaRef, filters: Vec<PhysicalExprRef>) -> Option<f64> {
@@ -130,6 +136,8 @@ fn ranged_share(known: &Known, all: &SchemaRef, filters: Vec<PhysicalExprRef>) -
         if let Some((min, max)) = range(known, field.name()) {
             column.min_value = Precision::Inexact(min.clone());
             column.max_value = Precision::Inexact(max.clone());
+            let values = values(min, max).map(|values| values.min(known.rows).max(1));
+            column.distinct_count = values.map_or(Precision::Absent, Precision::Inexact);
         }
         column
     });

@@ -214,25 +214,29 @@ impl GovernedScanExec {
     /// What a run will tell that is not known yet.
     fn to_learn(&self) -> Option<Told> {
         let known = self.rows.known();
-        let is_known = |column: &String| known.as_ref()?.ranges.get(column).map(|_| ());
-        if known.is_some() && self.ranged.iter().all(|column| is_known(column).is_some()) {
+        let is_known = |column: &&String| {
+            let known = known.as_ref();
+            known.is_some_and(|known| known.ranges.contains_key(*column))
+        };
+        let columns = self.ranged.iter().filter(|column| !is_known(column));
+        let columns: Vec<String> = columns.cloned().collect();
+        if known.is_some() && columns.is_empty() {
             return None;
         }
-        if self.hides_no_row && self.product.has_footers() {
-            return Some(Told::Footers(Footers {
+        // A run that reads everything the principal may see has counted it.
+        if self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty() {
+            let schema = self.properties.eq_properties.schema();
+            let place = |name: String| Some((schema.index_of(&name).ok()?, name));
+            return Some(Told::All(columns.into_iter().filter_map(place).collect()));
+        }
+        // Below a limit hardly a file may have been opened.
+        let is_told = self.hides_no_row && self.product.has_footers() && self.limit.is_none();
+        is_told.then(|| {
+            Told::Footers(Footers {
                 product: Arc::clone(&self.product),
                 plan: Arc::clone(&self.inner),
-                columns: Arc::clone(&self.ranged),
-            }));
-        }
-        // A run that reads everything the principal may see has counted it.
-        let reads_all =
-            self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty();
-        reads_all.then(|| {
-            let schema = self.properties.eq_properties.schema();
-            let columns = self.ranged.iter();
-            let place = |name: &String| Some((schema.index_of(name).ok()?, name.clone()));
-            Told::All(columns.filter_map(place).collect())
+                columns,
+            })
         })
     }
 
@@ -404,7 +408,7 @@ impl ExecutionPlan for GovernedScanExec {
         Ok(Box::pin(Paced::new(Box::pin(sealed), &context)))
     }
 
-    /// See [`super::estimate`].
+    /// What `estimate.rs` makes of what the principal may know.
     fn statistics_from_inputs(
         &self,
         _inputs: &[Arc<Statistics>],

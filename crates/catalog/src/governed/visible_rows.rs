@@ -30,6 +30,8 @@ pub(crate) struct VisibleCounts(Arc<Mutex<HashMap<Seen, Arc<Known>>>>);
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(super) rows: usize,
+    /// By a run that has read all of them.
+    is_counted: bool,
     /// Of columns that are clear.
     pub(super) ranges: Ranges,
 }
@@ -55,18 +57,24 @@ impl VisibleCounts {
         self.lock().get(seen).cloned()
     }
 
-    fn learn(&self, seen: Seen, rows: usize, mut ranges: Ranges) {
+    /// What was counted stays before what footers tell, and a range before none.
+    fn learn(&self, seen: Seen, mut new: Known) {
         let mut counts = self.lock();
-        if counts.len() < REMEMBERED || counts.contains_key(&seen) {
-            if let Some(before) = counts.get(&seen) {
-                let before = before.ranges.iter();
-                for (column, range) in before.map(|(column, range)| (column.clone(), range.clone()))
-                {
-                    ranges.entry(column).or_insert(range);
+        if counts.len() >= REMEMBERED && !counts.contains_key(&seen) {
+            return;
+        }
+        if let Some(before) = counts.get(&seen) {
+            if !new.is_counted {
+                (new.rows, new.is_counted) = (before.rows, before.is_counted);
+            }
+            for (column, range) in &before.ranges {
+                let known = new.ranges.entry(column.clone()).or_default();
+                if known.is_none() {
+                    known.clone_from(range);
                 }
             }
-            counts.insert(seen, Arc::new(Known { rows, ranges }));
         }
+        counts.insert(seen, Arc::new(new));
     }
 }
 
@@ -169,11 +177,15 @@ impl RowCounter {
                     for (_, name) in columns {
                         ranges.entry(name.clone()).or_default();
                     }
-                    Some((self.run.rows.load(Ordering::Acquire), ranges))
+                    Some(Known {
+                        rows: self.run.rows.load(Ordering::Acquire),
+                        is_counted: true,
+                        ranges,
+                    })
                 }
             };
-            if let Some((rows, ranges)) = told {
-                self.rows.counts.learn(self.rows.seen.clone(), rows, ranges);
+            if let Some(told) = told {
+                self.rows.counts.learn(self.rows.seen.clone(), told);
             }
         }
     }
@@ -186,14 +198,14 @@ pub(crate) struct Footers {
     /// The plan that reads them.
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     /// Columns that are clear, and read.
-    pub(crate) columns: Arc<[String]>,
+    pub(crate) columns: Vec<String>,
 }
 
 impl Footers {
     /// More than these are not worth the look.
     const MOST: usize = 1_000;
 
-    fn ask(&self) -> Option<(usize, Ranges)> {
+    fn ask(&self) -> Option<Known> {
         let mut sources = Vec::new();
         self.plan
             .apply(|node| {
@@ -212,6 +224,11 @@ impl Footers {
         if read.len() > Self::MOST {
             return None;
         }
-        self.product.told_by_footers(&read, &self.columns)
+        let (rows, ranges) = self.product.told_by_footers(&read, &self.columns)?;
+        Some(Known {
+            rows,
+            is_counted: false,
+            ranges,
+        })
     }
 }

@@ -15,11 +15,17 @@ pub struct MeshCounts {
     /// Of every domain that was ever served, by name.
     pub reads: Vec<DomainReads>,
     pub footers: FooterCounts,
+    pub reloads: ReloadCounts,
+}
+
+/// What a mesh keeps so as not to read it again.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptCounts {
+    pub footers: FooterCounts,
     /// Files of all tables, as they were listed last.
     pub listed_files: u64,
     /// How many principals are known to see how large a table, of all tables together.
     pub known_sizes: u64,
-    pub reloads: ReloadCounts,
 }
 
 /// How reloads of the manifests ended, since the process began.
@@ -61,6 +67,16 @@ impl Reloads {
 }
 
 impl LiveMesh {
+    /// What it keeps, now.
+    pub fn kept(&self) -> KeptCounts {
+        let snapshot = self.snapshot();
+        KeptCounts {
+            footers: self.footers.counts(),
+            listed_files: snapshot.listed_files(),
+            known_sizes: snapshot.known_sizes(),
+        }
+    }
+
     /// The mesh in numbers, now.
     pub fn counts(&self) -> MeshCounts {
         let snapshot = self.snapshot();
@@ -69,8 +85,6 @@ impl LiveMesh {
             stale_tables: snapshot.stale_tables().count(),
             reads: snapshot.store().traffic().reads(),
             footers: self.footers.counts(),
-            listed_files: snapshot.listed_files(),
-            known_sizes: snapshot.known_sizes(),
             reloads: self.reload_counts.counts(),
         }
     }

@@ -27,7 +27,7 @@ use weft_mesh::Fault;
 
 pub use self::background::Background;
 use self::counts::Reloads;
-pub use self::counts::{MeshCounts, ReloadCounts};
+pub use self::counts::{KeptCounts, MeshCounts, ReloadCounts};
 use self::footers::FooterCache;
 pub use self::footers::FooterCounts;
 use self::load::Known;

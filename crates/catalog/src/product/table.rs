@@ -203,7 +203,12 @@ impl ProductTable {
         let rows = rows?.into_iter().fold(0_usize, usize::saturating_add);
         let rows = rows.saturating_mul(files).checked_div(read.len())?;
         let ranges = match read.len() == files {
-            true => ranges::of(&footers, columns, &self.table, &self.layout),
+            true => {
+                // One without a row bounds nothing.
+                let mut footers = footers;
+                footers.retain(|it| formats::rows_by_footer(it) != Some(0));
+                ranges::of(&footers, columns, &self.table, &self.layout)
+            }
             false => Ranges::new(),
         };
         Some((rows, ranges))

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::client::SpawnedReqwestConnector;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use tokio::runtime::Handle;
 use weft_mesh::{Credentials, Secret};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -68,6 +70,11 @@ pub(crate) fn client(
                 return Err(format!("the secret `{}` is missing", key.as_ref()));
             }
         }
+    }
+    // A connection is driven where it was opened: by the threads that serve the network, not by
+    // those of the statement that happened to open it, which may be busy.
+    if let Ok(runtime) = Handle::try_current() {
+        builder = builder.with_http_connector(SpawnedReqwestConnector::new(runtime));
     }
     builder.build().map_err(|e| e.to_string())
 }

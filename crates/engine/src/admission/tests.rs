@@ -122,6 +122,36 @@ async fn who_ran_long_the_last_time_begins_among_the_long_ones() {
 }
 
 #[tokio::test]
+async fn those_who_begin_leave_half_of_the_long_line_to_those_who_have_begun() {
+    let admission = admission(1, 1, 2);
+    let [ana, bo, cy] = ["ana", "bo", "cy"].map(owner);
+    let slow = [&ana, &bo].map(|who| Some(admission.statement(who, &"SELECT 1")));
+    for (who, statement) in [&ana, &bo].into_iter().zip(slow) {
+        let mut place = admission.enter(who, None, statement).await.unwrap();
+        assert!(place.lengthened());
+    }
+    let _long = long(&admission, &cy).await;
+    let mut first = admission.enter(&ana, None, slow[0]).boxed();
+    assert!(has(&mut first).is_none());
+    let full = error(admission.enter(&bo, None, slow[1])).await;
+    assert!(full.contains("and 1 wait"), "{full}");
+    let mut begun = long_wait(&admission, &bo).await;
+    assert!(has(&mut begun).is_none());
+    assert_eq!(admission.counts(), (1, 2));
+}
+
+#[test]
+fn who_was_slow_has_its_chance_again_after_a_while() {
+    let statement = Statement::of(&RandomState::new(), &owner("ana"), &"SELECT 1");
+    let (mut remembered, began) = (Remembered::default(), Instant::now());
+    remembered.add(statement, began);
+    for (minutes, is_slow) in [(0, true), (9, true), (11, false), (9, false)] {
+        let now = began + Duration::from_secs(minutes * 60);
+        assert_eq!(remembered.has(statement, now), is_slow, "{minutes}");
+    }
+}
+
+#[tokio::test]
 async fn so_many_statements_are_remembered_and_no_more() {
     let admission = admission(1, 1, 10);
     let ana = owner("ana");

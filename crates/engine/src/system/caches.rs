@@ -116,8 +116,8 @@ impl Caches {
         let Some(live) = self.live.upgrade() else {
             return Vec::new();
         };
-        let counts = live.counts();
-        let footers = counts.footers;
+        let kept = live.kept();
+        let footers = kept.footers;
         vec![
             Row {
                 entries: footers.entries,
@@ -128,12 +128,12 @@ impl Caches {
                 ..Row::new("footers")
             },
             Row {
-                entries: counts.listed_files,
+                entries: kept.listed_files,
                 ..Row::new("listings")
             },
             self.plans.row(),
             Row {
-                entries: counts.known_sizes,
+                entries: kept.known_sizes,
                 ..Row::new("sizes")
             },
             Row {

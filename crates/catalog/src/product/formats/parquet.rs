@@ -60,6 +60,11 @@ pub(crate) fn rows_by_footer(footer: &CachedFileMetadataEntry) -> Option<usize> 
     usize::try_from(metadata(footer)?.file_metadata().num_rows()).ok()
 }
 
+/// The columns of a file, by its cached footer.
+pub(crate) fn columns_by_footer(footer: &CachedFileMetadataEntry) -> usize {
+    metadata(footer).map_or(0, |it| it.file_metadata().schema_descr().num_columns())
+}
+
 /// Between which values the `columns` of a file lie, by its cached footer.
 pub(crate) fn ranges_by_footer(
     footer: &CachedFileMetadataEntry,
