@@ -3,8 +3,9 @@
 //! Nobody knows how long a statement runs before it has. So each begins among the quick ones, and
 //! one that is not over in time needs a turn among the long ones to go on: a question
 //! about a row never waits for a join of everything. One that ran long the last time begins among
-//! the long ones. Whoever finds no turn waits in a line of their own; the lines are served in rotation, and nobody has more than a share of the long turns.
-//! A statement that waits for its reader gives its turn back meanwhile.
+//! the long ones. Whoever finds no turn waits in a line of their own; the lines are served in
+//! rotation, and nobody has more than a share of the long turns. A statement that waits for its
+//! reader gives its turn back meanwhile.
 
 mod lanes;
 mod remembered;

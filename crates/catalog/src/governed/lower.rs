@@ -4,6 +4,7 @@
 //! the row because a filter keeps only TRUE.
 
 use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions::string::expr_fn::{lower, starts_with, upper};
 use datafusion::logical_expr::expr::{Case, InList, Like};
@@ -242,4 +243,26 @@ pub(crate) fn is_total_function(function: &ScalarUDF) -> bool {
             function.name(),
             "lower" | "upper" | "starts_with" | super::unpruned::NAME
         )
+}
+
+/// A filter of the authorised table over the raw one.
+pub(super) fn onto_raw(filter: Expr) -> Result<Expr> {
+    requalified(filter, Some(RAW))
+}
+
+/// A filter over columns by their names alone.
+pub(super) fn unqualified(filter: Expr) -> Result<Expr> {
+    requalified(filter, None)
+}
+
+fn requalified(filter: Expr, qualifier: Option<&str>) -> Result<Expr> {
+    filter
+        .transform(|e| {
+            Ok(if let Expr::Column(Column { name, .. }) = e {
+                Transformed::yes(Expr::Column(Column::new(qualifier, name)))
+            } else {
+                Transformed::no(e)
+            })
+        })
+        .map(|t| t.data)
 }

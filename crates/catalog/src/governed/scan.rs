@@ -34,7 +34,6 @@ use datafusion::physical_plan::execution_plan::{
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
-use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
@@ -47,7 +46,7 @@ use super::entitlement::EntitlementTables;
 use super::estimate::Estimate;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
-use super::traced::ScanSpans;
+use super::traced::{ScanSpans, metric_total};
 use super::visible_rows::{Footers, RunCount, Told, VisibleRows};
 use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
@@ -394,8 +393,7 @@ impl ExecutionPlan for GovernedScanExec {
         let span = self.spans.begin(&context, table, &self.inner, all);
         let inner =
             partitions::execute(&self.inner, partition, private).map_err(|e| redact(table, e))?;
-        let told = self.to_learn();
-        let counter = told.map(|told| self.rows.counter(&self.run, all, told));
+        let counter = self.rows.counter(&self.run, all, || self.to_learn());
         let sealed = SealedStream::new(
             inner,
             Arc::clone(self.properties.eq_properties.schema()),
@@ -479,33 +477,4 @@ impl ExecutionPlan for GovernedScanExec {
             },
         )
     }
-}
-
-pub(super) fn metric_total(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
-    let own = plan
-        .metrics()
-        .map(|metrics| {
-            metrics
-                .iter()
-                .filter(|m| m.value().name() == name)
-                .map(|m| metric(m.value()))
-                .sum()
-        })
-        .unwrap_or(0_usize);
-    own + plan
-        .children()
-        .into_iter()
-        .map(|child| metric_total(child, name))
-        .sum::<usize>()
-}
-
-/// For a pruning metric, what was pruned.
-fn metric(value: &MetricValue) -> usize {
-    if let MetricValue::PruningMetrics {
-        pruning_metrics, ..
-    } = value
-    {
-        return pruning_metrics.pruned();
-    }
-    value.as_usize()
 }

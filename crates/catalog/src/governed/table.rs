@@ -8,8 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Constraints, DFSchema, Result};
+use datafusion::common::{Constraints, DFSchema, Result};
 use datafusion::datasource::{TableType, provider_as_source};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
@@ -208,7 +207,7 @@ impl GovernedTable {
         let policy = rows.map(|rows| lower::predicate(rows, &self.members));
         let policy = policy.map(|p| unparsed::guarded(p, &raw)).transpose()?;
         // The user's first: they let fewer rows through, and a policy of many grants takes longer.
-        let safe = safe.iter().cloned().map(onto_raw);
+        let safe = safe.iter().cloned().map(lower::onto_raw);
         let filters = safe.chain(policy.map(Ok)).collect::<Result<Vec<_>>>()?;
         if let Some(filter) = conjunction(filters) {
             plan = plan.filter(filter)?;
@@ -265,7 +264,7 @@ impl GovernedTable {
         filters: &[Expr],
     ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
-        let filters = filters.iter().cloned().map(unqualified);
+        let filters = filters.iter().cloned().map(lower::unqualified);
         filters
             .map(|filter| state.create_physical_expr(filter?, &schema))
             .collect()
@@ -444,7 +443,10 @@ fn above_the_seal(
     rest: Vec<Expr>,
     projected: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let rest: Vec<Expr> = rest.into_iter().map(unqualified).collect::<Result<_>>()?;
+    let rest: Vec<Expr> = rest
+        .into_iter()
+        .map(lower::unqualified)
+        .collect::<Result<_>>()?;
     let Some(filter) = conjunction(rest) else {
         return Ok(sealed);
     };
@@ -494,24 +496,4 @@ fn with_columns_of(projected: &[usize], rest: &[Expr], schema: &Schema) -> Vec<u
         .filter(|index| !projected.contains(index))
         .collect();
     projected.iter().copied().chain(read).collect()
-}
-
-fn onto_raw(filter: Expr) -> Result<Expr> {
-    requalified(filter, Some(RAW))
-}
-
-fn unqualified(filter: Expr) -> Result<Expr> {
-    requalified(filter, None)
-}
-
-fn requalified(filter: Expr, qualifier: Option<&str>) -> Result<Expr> {
-    filter
-        .transform(|e| {
-            Ok(if let Expr::Column(Column { name, .. }) = e {
-                Transformed::yes(Expr::Column(Column::new(qualifier, name)))
-            } else {
-                Transformed::no(e)
-            })
-        })
-        .map(|t| t.data)
 }

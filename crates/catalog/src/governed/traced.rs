@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::MetricValue;
 use tracing::Span;
 use tracing::field::Empty;
 use weft_mesh::TableId;
 
-use super::scan::metric_total;
 use crate::trace::{StatementSpan, TRACES, counted};
 
 /// A table that is read, by one partition or several, until the last of them is dropped.
@@ -91,4 +91,34 @@ impl ScanSpans {
         }
         Some(span)
     }
+}
+
+/// The sum of a metric over a plan.
+pub(super) fn metric_total(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
+    let own = plan
+        .metrics()
+        .map(|metrics| {
+            metrics
+                .iter()
+                .filter(|m| m.value().name() == name)
+                .map(|m| metric(m.value()))
+                .sum()
+        })
+        .unwrap_or(0_usize);
+    own + plan
+        .children()
+        .into_iter()
+        .map(|child| metric_total(child, name))
+        .sum::<usize>()
+}
+
+/// For a pruning metric, what was pruned.
+fn metric(value: &MetricValue) -> usize {
+    if let MetricValue::PruningMetrics {
+        pruning_metrics, ..
+    } = value
+    {
+        return pruning_metrics.pruned();
+    }
+    value.as_usize()
 }

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -105,17 +105,22 @@ impl VisibleRows {
         self.counts.get(&self.seen)
     }
 
-    /// Counts one partition of a run over `partitions`; only a complete run is learned, of which
-    /// `of` says what it tells.
-    pub(crate) fn counter(&self, run: &Arc<RunCount>, partitions: usize, of: Told) -> RowCounter {
-        RowCounter {
+    /// Counts one partition of a run over `partitions`; only a complete run is learned. `told` says
+    /// once for all of them what there is to learn of it.
+    pub(crate) fn counter(
+        &self,
+        run: &Arc<RunCount>,
+        partitions: usize,
+        told: impl FnOnce() -> Option<Told>,
+    ) -> Option<RowCounter> {
+        run.told.get_or_init(told).as_ref()?;
+        Some(RowCounter {
             rows: self.clone(),
             run: Arc::clone(run),
             partitions,
-            of,
             seen: 0,
             ranges: Ranges::new(),
-        }
+        })
     }
 }
 
@@ -131,6 +136,7 @@ pub(crate) enum Told {
 /// The rows that the partitions of one run have shown so far.
 #[derive(Debug, Default)]
 pub(crate) struct RunCount {
+    told: OnceLock<Option<Told>>,
     rows: AtomicUsize,
     finished: AtomicUsize,
     ranges: Mutex<Ranges>,
@@ -142,7 +148,6 @@ pub(crate) struct RowCounter {
     rows: VisibleRows,
     run: Arc<RunCount>,
     partitions: usize,
-    of: Told,
     seen: usize,
     ranges: Ranges,
 }
@@ -150,7 +155,7 @@ pub(crate) struct RowCounter {
 impl RowCounter {
     pub(crate) fn add(&mut self, batch: &RecordBatch) {
         self.seen += batch.num_rows();
-        if let Told::All(columns) = &self.of {
+        if let Some(Some(Told::All(columns))) = self.run.told.get() {
             for (at, name) in columns {
                 let range = batch.columns().get(*at).and_then(ranges::of_values);
                 ranges::widen(&mut self.ranges, name, range);
@@ -169,9 +174,10 @@ impl RowCounter {
             }
         }
         if self.run.finished.fetch_add(1, Ordering::AcqRel) + 1 == self.partitions {
-            let told = match &self.of {
-                Told::Footers(footers) => footers.ask(),
-                Told::All(columns) => {
+            let told = match self.run.told.get() {
+                None | Some(None) => None,
+                Some(Some(Told::Footers(footers))) => footers.ask(),
+                Some(Some(Told::All(columns))) => {
                     let ranges = self.run.ranges.lock();
                     let mut ranges = ranges.unwrap_or_else(PoisonError::into_inner).clone();
                     for (_, name) in columns {

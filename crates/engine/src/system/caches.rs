@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{admission::Admission, error::Result};
 
-/// How many plans wait for the call that runs them, and how often that came in time.
+/// How many plans wait for the call that runs them, and how often one was still right then.
 #[derive(Clone, Default)]
 pub(crate) struct KeptPlans(Arc<Plans>);
 
@@ -74,7 +74,7 @@ impl fmt::Debug for KeptPlans {
 }
 
 /// The table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caches {
     live: Weak<LiveMesh>,
     plans: KeptPlans,
@@ -171,17 +171,22 @@ impl SystemTable for Caches {
                  what is always there",
             )
             .nullable(),
-            number("misses", "how often none was; likewise").nullable(),
+            number(
+                "misses",
+                "how often none was; of plans, how often one was there and no longer right",
+            )
+            .nullable(),
         ]
     }
 
     fn rows(&self, look: Look) -> BoxStream<'static, Result<RecordBatch>> {
-        let rows = match look.snapshot.policy().is_auditor(&look.viewer.principal) {
-            true => self.of_all(),
-            false => Vec::new(),
-        };
-        let schema = SystemColumn::schema(&self.columns());
+        let caches = self.clone();
         lazily(move || {
+            let schema = SystemColumn::schema(&caches.columns());
+            let rows = match look.snapshot.policy().is_auditor(&look.viewer.principal) {
+                true => caches.of_all(),
+                false => Vec::new(),
+            };
             let batches = rows.chunks(look.batch_size.max(1)).map(|rows| {
                 let all = |number: fn(&Row) -> Option<u64>| {
                     let numbers = rows.iter().map(|row| i64::try_from(number(row)?).ok());
