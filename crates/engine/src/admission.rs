@@ -2,8 +2,8 @@
 //!
 //! Nobody knows how long a statement runs before it has. So each begins among the quick ones, and
 //! one that is not over in time needs a turn among the long ones to go on: a question
-//! about a row never waits for a join of everything. One that ran long the last time begins among
-//! the long ones. Whoever finds no turn waits in a line of their own; the lines are served in
+//! about a row never waits for a join of everything. One that ran long the last time, or must read
+//! much as far as the planner knows, begins among the long ones. Whoever finds no turn waits in a line of their own; the lines are served in
 //! rotation, and nobody has more than a share of the long turns. A statement that waits for its
 //! reader gives its turn back meanwhile.
 
@@ -48,7 +48,7 @@ pub(crate) struct Turns {
 pub(crate) struct Admission {
     turns: Turns,
     lanes: Arc<Mutex<Lanes>>,
-    long: Arc<Mutex<Remembered>>,
+    ran: Arc<Mutex<Remembered>>,
     keys: RandomState,
 }
 
@@ -86,14 +86,14 @@ impl Admission {
         Self {
             turns,
             lanes: Arc::new(Mutex::new(Lanes::new(turns.running))),
-            long: Arc::default(),
+            ran: Arc::default(),
             keys: RandomState::new(),
         }
     }
 
-    /// What `plan` of `owner` is known by.
-    pub(crate) fn statement(&self, owner: &Owner, plan: &impl Hash) -> Statement {
-        Statement::of(&self.keys, owner, plan)
+    /// What `plan` of `owner` is known by, and whether it is expected to run long.
+    pub(crate) fn statement(&self, owner: &Owner, plan: &impl Hash, is_large: bool) -> Statement {
+        Statement::of(&self.keys, owner, plan, is_large)
     }
 
     /// A place for a statement that begins; `limit` is how many of them its
@@ -118,7 +118,7 @@ impl Admission {
             Some(_) => Some(asked.wait(Kind::OfPrincipal, until).await?),
             None => None,
         };
-        if statement.is_some_and(|it| self.remembered().has(it, Instant::now())) {
+        if statement.is_some_and(|it| self.remembered().is_slow(it, Instant::now())) {
             // Those who begin leave places to those who have begun.
             let line = self.turns.waiting.div_ceil(2);
             let turn = asked.wait_within(line, Kind::Long, until).await?;
@@ -144,9 +144,9 @@ impl Admission {
         quick.saturating_mul(u32::try_from(of_each).unwrap_or(u32::MAX))
     }
 
-    /// Those that begin among the long ones.
-    pub(crate) fn remembered_statements(&self) -> usize {
-        self.remembered().len()
+    /// Those that begin among the long ones for what they were the last time.
+    pub(crate) fn slow_statements(&self) -> usize {
+        self.remembered().slow()
     }
 
     /// Statements that run and that wait.
@@ -160,7 +160,7 @@ impl Admission {
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
-        self.long.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ran.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -269,7 +269,7 @@ impl Place {
             self.asked
                 .admission
                 .remembered()
-                .add(statement, Instant::now());
+                .note(statement, true, Instant::now());
         }
         let free = self
             .asked
@@ -307,7 +307,9 @@ impl Place {
         if let (Some(statement), Some(since)) = (self.asked.statement, self.long_since)
             && since.elapsed() < admission.quick_time()
         {
-            admission.remembered().remove(statement);
+            admission
+                .remembered()
+                .note(statement, false, Instant::now());
         }
     }
 

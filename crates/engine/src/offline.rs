@@ -14,7 +14,7 @@ use datafusion::{
     },
     common::{ScalarValue, tree_node::TreeNodeRecursion},
     datasource::empty::EmptyTable,
-    execution::{FunctionRegistry, config::SessionConfig, session_state::SessionStateBuilder},
+    execution::{config::SessionConfig, session_state::SessionStateBuilder},
     logical_expr::LogicalPlan,
     optimizer::Optimizer,
     sql::parser::Statement,
@@ -26,7 +26,7 @@ use crate::{
     config::EngineConfig,
     error::{Result, classify, with_references},
     functions::{Caps, Registry, SessionConstants},
-    plan::refuse_too_large,
+    plan::{logical_plan, refuse_too_large},
     session::interruptible,
     sql,
     system::{SYSTEM, SystemTables},
@@ -87,7 +87,7 @@ async fn reads_of(statement: Statement, mesh: &str, tables: &[OfflineTable]) -> 
         mesh.to_owned(),
         Arc::new(catalog(tables)?),
     );
-    let mut state = SessionStateBuilder::new()
+    let state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
         .with_catalog_list(Arc::new(catalogs))
@@ -96,14 +96,10 @@ async fn reads_of(statement: Statement, mesh: &str, tables: &[OfflineTable]) -> 
         .with_window_functions(registry.window_functions())
         .with_optimizer_rules(interruptible(Optimizer::new().rules, &caps))
         .build();
-    for function in registry.scalar_functions() {
-        state.register_udf(Arc::clone(function)).map_err(classify)?;
-    }
     let references = state
         .resolve_table_references(&statement)
         .map_err(classify)?;
-    let plan = state
-        .statement_to_plan(statement)
+    let plan = logical_plan(&state, &registry, &references, statement)
         .await
         .map_err(|error| with_references(error, &references, (mesh, ""), |_| None))?;
     refuse_too_large(&plan)?;

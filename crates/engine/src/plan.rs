@@ -2,8 +2,10 @@
 
 mod cell_hidden;
 mod combination;
+mod expected;
 mod explain_access;
 mod lineage;
+mod logical;
 mod parameters;
 mod physical;
 mod shape;
@@ -27,7 +29,7 @@ use weft_policy::{Owner, Viewer};
 
 use self::{
     parameters::Parameters,
-    physical::{made_again, physical_query},
+    physical::{made_again, physical_query, task_context},
     shape::is_ordered,
 };
 use crate::{
@@ -43,7 +45,7 @@ use crate::{
 };
 
 pub use self::lineage::{ColumnLineage, Lineage, Part, SourceColumn};
-pub(crate) use self::physical::PhysicalQuery;
+pub(crate) use self::{logical::logical_plan, physical::PhysicalQuery};
 
 /// A statement that is checked, resolved and planned, and that has not run.
 ///
@@ -211,7 +213,7 @@ impl PlannedQuery {
         if let Some(plan) = self.plan.value.as_mut() {
             session.trace(plan.state.config_mut());
             if let Some(physical) = plan.physical.as_mut() {
-                physical.context = plan.state.task_ctx();
+                physical.context = task_context(&plan.state);
             }
         }
         self.session = session;
@@ -337,7 +339,7 @@ async fn plan_statement(
 ) -> Result<PlannedQuery> {
     let parsed = sql::parse(&sql, session.mesh_name())?;
     let caps = Arc::new(Caps::new(session.shared().config.plan_timeout));
-    let mut state = session.state(&caps)?;
+    let (mut state, registry) = session.state(&caps);
     let references = state
         .resolve_table_references(&parsed.statement)
         .map_err(classify)?;
@@ -347,7 +349,8 @@ async fn plan_statement(
         let lines = explain_access::of_other(&session, &statement, &principal, purpose).await?;
         return explanation(session, query_id, state, caps, lines).await;
     }
-    let logical = state.statement_to_plan(statement).await.map_err(|error| {
+    let logical = logical_plan(&state, &registry, &references, statement).await;
+    let logical = logical.map_err(|error| {
         let names = (session.mesh_name(), session.default_schema());
         with_references(error, &references, names, |table| {
             session.whom_to_ask(table)

@@ -22,10 +22,7 @@ use datafusion::{
         config::{ConfigNonZeroUsize, Dialect},
     },
     config::{ConfigOptions, SpillCompression},
-    execution::{
-        FunctionRegistry, config::SessionConfig, context::SessionState,
-        session_state::SessionStateBuilder,
-    },
+    execution::{config::SessionConfig, context::SessionState, session_state::SessionStateBuilder},
     optimizer::Optimizer,
 };
 use tracing::Span;
@@ -37,7 +34,7 @@ use self::{catalogs::SessionCatalogs, time_zone::time_zone};
 use crate::{
     config::SessionOptions,
     engine::{Caller, Shared},
-    error::{Error, Result, Timeout, classify},
+    error::{Error, Result, Timeout},
     execute::Returned,
     footprint::NamedTable,
     functions::{Caps, Registry, SessionConstants},
@@ -242,11 +239,13 @@ impl GovernedSession {
         &self.schema
     }
 
-    /// The planner's state for one statement. It has catalogs, functions and
-    /// rules; it has no object store, file format, table factory or variable.
-    pub(crate) fn state(&self, caps: &Arc<Caps>) -> Result<SessionState> {
+    /// The planner's state for one statement, and the functions that it may call. The state has
+    /// catalogs, aggregates and rules; it has no object store, file format, table factory or
+    /// variable.
+    pub(crate) fn state(&self, caps: &Arc<Caps>) -> (SessionState, Arc<Registry>) {
         let config = self.config();
         let registry = Registry::new(caps, &self.constants(), config.options());
+        let registry = Arc::new(registry);
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(
@@ -265,18 +264,11 @@ impl GovernedSession {
             .with_analyzer_rules(registry.analyzer_rules())
             .with_optimizer_rules(interruptible(Optimizer::new().rules, caps))
             .build();
-        // The builder would configure the functions once more, as others.
-        for function in registry.scalar_functions() {
-            state.register_udf(Arc::clone(function)).map_err(classify)?;
-        }
-        for function in registry.table_functions().values() {
-            state.register_udtf(function.name(), Arc::clone(function.function()));
-        }
         let config = Arc::clone(state.config_options());
         let properties = state.execution_props_mut();
         properties.mark_start_execution(config);
         properties.query_execution_start_time = Some(self.viewer.now);
-        Ok(state)
+        (state, registry)
     }
 
     fn system_schema(&self) -> Arc<SystemSchema> {

@@ -1,6 +1,7 @@
-//! Which statements were not over in the time of the quick ones when they ran last.
+//! Which statements were over in the time of the quick ones when they ran last, and which not.
 //!
-//! Whoever asks for the same again would only take that time from others, and be let go again.
+//! Whoever asks again for what was not would only take that time from others, and be let go again.
+//! Before a statement has run, the planner's guess has to do.
 
 use std::{
     collections::VecDeque,
@@ -12,12 +13,25 @@ use tokio::time::Instant;
 use weft_policy::Owner;
 
 /// A statement of one owner: nobody's time tells of what others have run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Statement(u64);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statement {
+    key: u64,
+    /// Whether the planner knows of more than is read in the time of the quick ones.
+    is_large: bool,
+}
 
-/// The statements of late, and when they were slow; the oldest make room.
+/// The statements of late that were slow, or quick where they were not expected to be; the
+/// oldest make room.
 #[derive(Debug, Default)]
-pub(super) struct Remembered(VecDeque<(Statement, Instant)>);
+pub(super) struct Remembered(VecDeque<Ran>);
+
+/// How a statement ran the last time.
+#[derive(Debug)]
+struct Ran {
+    key: u64,
+    was_slow: bool,
+    at: Instant,
+}
 
 /// It is looked through from one end to the other.
 const MOST: usize = 1024;
@@ -27,32 +41,39 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 impl Statement {
     /// `plan` by its parts, literals included.
-    pub(super) fn of(keys: &RandomState, owner: &Owner, plan: &impl Hash) -> Self {
-        Self(keys.hash_one((owner, plan)))
+    pub(super) fn of(keys: &RandomState, owner: &Owner, plan: &impl Hash, is_large: bool) -> Self {
+        let key = keys.hash_one((owner, plan));
+        Self { key, is_large }
     }
 }
 
 impl Remembered {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// How many were slow.
+    pub(super) fn slow(&self) -> usize {
+        self.0.iter().filter(|it| it.was_slow).count()
     }
 
-    pub(super) fn has(&mut self, statement: Statement, now: Instant) -> bool {
-        self.0.retain(|(_, since)| now - *since < LONGEST);
-        self.0.iter().any(|(it, _)| *it == statement)
+    /// Whether it is taken to be slow: by its last run, or by what the planner expects.
+    pub(super) fn is_slow(&mut self, statement: Statement, now: Instant) -> bool {
+        self.0.retain(|it| now - it.at < LONGEST);
+        let ran = self.0.iter().find(|it| it.key == statement.key);
+        ran.map_or(statement.is_large, |it| it.was_slow)
     }
 
-    pub(super) fn add(&mut self, statement: Statement, now: Instant) {
-        if self.has(statement, now) {
+    /// That it `was_slow`, or was not, unless the planner expects that anyway. What is known
+    /// already keeps its time.
+    pub(super) fn note(&mut self, statement: Statement, was_slow: bool, now: Instant) {
+        let Statement { key, is_large } = statement;
+        // The contrary is true no more.
+        self.0
+            .retain(|it| now - it.at < LONGEST && (it.key != key || it.was_slow == was_slow));
+        if was_slow == is_large || self.0.iter().any(|it| it.key == key) {
             return;
         }
         if self.0.len() == MOST {
             self.0.pop_front();
         }
-        self.0.push_back((statement, now));
-    }
-
-    pub(super) fn remove(&mut self, statement: Statement) {
-        self.0.retain(|(it, _)| *it != statement);
+        let at = now;
+        self.0.push_back(Ran { key, was_slow, at });
     }
 }

@@ -98,7 +98,7 @@ async fn who_shares_the_cores_has_more_time() {
 async fn who_ran_long_the_last_time_begins_among_the_long_ones() {
     let admission = admission(1, 1, 10);
     let [ana, bo] = ["ana", "bo"].map(owner);
-    let statement = Some(admission.statement(&ana, &"SELECT 1"));
+    let statement = Some(admission.statement(&ana, &"SELECT 1", false));
     let enter = |who, it| admission.enter(who, None, it);
     let mut place = enter(&ana, statement).await.unwrap();
     assert!(place.quick_until().is_some());
@@ -106,8 +106,8 @@ async fn who_ran_long_the_last_time_begins_among_the_long_ones() {
     place.finished();
     // Neither another statement, nor another's.
     for (who, other) in [
-        (&ana, admission.statement(&ana, &"SELECT 2")),
-        (&bo, admission.statement(&bo, &"SELECT 1")),
+        (&ana, admission.statement(&ana, &"SELECT 2", false)),
+        (&bo, admission.statement(&bo, &"SELECT 1", false)),
     ] {
         let place = enter(who, Some(other)).await.unwrap();
         assert!(place.quick_until().is_some());
@@ -122,10 +122,28 @@ async fn who_ran_long_the_last_time_begins_among_the_long_ones() {
 }
 
 #[tokio::test]
+async fn who_is_expected_to_run_long_does_so_unless_it_did_not_the_last_time() {
+    let admission = admission(1, 1, 10);
+    let ana = owner("ana");
+    let statement = Some(admission.statement(&ana, &"SELECT 1", true));
+    let place = admission.enter(&ana, None, statement).await.unwrap();
+    assert!(place.quick_until().is_none());
+    assert_eq!(admission.slow_statements(), 0);
+    place.finished();
+    // Whatever the planner expects now.
+    let mut place = admission.enter(&ana, None, statement).await.unwrap();
+    assert!(place.quick_until().is_some());
+    assert!(place.lengthened());
+    drop(place);
+    let place = admission.enter(&ana, None, statement).await.unwrap();
+    assert!(place.quick_until().is_none());
+}
+
+#[tokio::test]
 async fn those_who_begin_leave_half_of_the_long_line_to_those_who_have_begun() {
     let admission = admission(1, 1, 2);
     let [ana, bo, cy] = ["ana", "bo", "cy"].map(owner);
-    let slow = [&ana, &bo].map(|who| Some(admission.statement(who, &"SELECT 1")));
+    let slow = [&ana, &bo].map(|who| Some(admission.statement(who, &"SELECT 1", false)));
     for (who, statement) in [&ana, &bo].into_iter().zip(slow) {
         let mut place = admission.enter(who, None, statement).await.unwrap();
         assert!(place.lengthened());
@@ -142,12 +160,12 @@ async fn those_who_begin_leave_half_of_the_long_line_to_those_who_have_begun() {
 
 #[test]
 fn who_was_slow_has_its_chance_again_after_a_while() {
-    let statement = Statement::of(&RandomState::new(), &owner("ana"), &"SELECT 1");
+    let statement = Statement::of(&RandomState::new(), &owner("ana"), &"SELECT 1", false);
     let (mut remembered, began) = (Remembered::default(), Instant::now());
-    remembered.add(statement, began);
+    remembered.note(statement, true, began);
     for (minutes, is_slow) in [(0, true), (9, true), (11, false), (9, false)] {
         let now = began + Duration::from_secs(minutes * 60);
-        assert_eq!(remembered.has(statement, now), is_slow, "{minutes}");
+        assert_eq!(remembered.is_slow(statement, now), is_slow, "{minutes}");
     }
 }
 
@@ -156,16 +174,16 @@ async fn so_many_statements_are_remembered_and_no_more() {
     let admission = admission(1, 1, 10);
     let ana = owner("ana");
     for number in 0..2000 {
-        let statement = Some(admission.statement(&ana, &number));
+        let statement = Some(admission.statement(&ana, &number, false));
         let mut place = admission.enter(&ana, None, statement).await.unwrap();
         assert!(place.quick_until().is_some());
         assert!(place.lengthened());
     }
-    let first = Some(admission.statement(&ana, &0));
+    let first = Some(admission.statement(&ana, &0, false));
     let place = admission.enter(&ana, None, first).await.unwrap();
     assert!(place.quick_until().is_some());
     drop(place);
-    let last = Some(admission.statement(&ana, &1999));
+    let last = Some(admission.statement(&ana, &1999, false));
     let place = admission.enter(&ana, None, last).await.unwrap();
     assert!(place.quick_until().is_none());
 }

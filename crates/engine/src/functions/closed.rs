@@ -1,7 +1,7 @@
 //! Closes the list of functions: whichever way a call came into the plan, it
 //! is a call of the session's own function of that name, or refused.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use datafusion::{
     arrow::datatypes::DataType,
@@ -15,14 +15,11 @@ use datafusion::{
     optimizer::AnalyzerRule,
 };
 
-use super::planner::concat;
+use super::{planner::concat, registry::Registry};
 
 /// The first rule of the analyzer.
 #[derive(Debug)]
-pub(super) struct ClosedFunctions {
-    pub(super) functions: Arc<HashMap<String, Arc<ScalarUDF>>>,
-    pub(super) concat: Arc<ScalarUDF>,
-}
+pub(super) struct ClosedFunctions(pub(super) Arc<Registry>);
 
 impl AnalyzerRule for ClosedFunctions {
     fn name(&self) -> &str {
@@ -38,6 +35,15 @@ impl AnalyzerRule for ClosedFunctions {
 }
 
 impl ClosedFunctions {
+    /// The statement's function of that name.
+    fn own(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let concat = self.0.concat();
+        if name == concat.name() {
+            return Some(Arc::clone(concat));
+        }
+        self.0.scalar(name)
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "only calls and casts are looked at"
@@ -45,17 +51,17 @@ impl ClosedFunctions {
     fn close(&self, expr: Expr) -> Result<Transformed<Expr>> {
         match expr {
             Expr::ScalarFunction(call) => {
-                let Some(own) = self.functions.get(call.func.name()) else {
+                let Some(own) = self.own(call.func.name()) else {
                     return plan_err!("function `{}` does not exist", call.func.name());
                 };
-                if Arc::ptr_eq(own, &call.func) {
+                if Arc::ptr_eq(&own, &call.func) {
                     return Ok(Transformed::no(Expr::ScalarFunction(call)));
                 }
-                let call = ScalarFunction::new_udf(Arc::clone(own), call.args);
+                let call = ScalarFunction::new_udf(own, call.args);
                 Ok(Transformed::yes(Expr::ScalarFunction(call)))
             }
             Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => Ok(
-                Transformed::yes(concat(&self.concat, *binary.left, *binary.right)),
+                Transformed::yes(concat(self.0.concat(), *binary.left, *binary.right)),
             ),
             Expr::Cast(cast) => {
                 bounded(cast.field.data_type())?;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use datafusion::{common::ScalarValue, config::ConfigOptions, logical_expr::ScalarUDF};
+use datafusion::{common::ScalarValue, logical_expr::ScalarUDF};
 
 use super::{caps::Caps, constants::SessionConstants, registry::Registry};
 /// Scalar functions by family; sorted, aliases included.
@@ -45,9 +45,9 @@ fn collect() -> FunctionNames {
     let registry = Registry::new(
         &Arc::new(Caps::new(Duration::MAX)),
         &constants,
-        &ConfigOptions::default(),
+        &Arc::default(),
     );
-    let scalar = registry.scalar_functions();
+    let scalar: Vec<_> = registry.scalar_functions().collect();
     let named = |belongs: &dyn Fn(&ScalarUDF) -> bool| -> Vec<String> {
         let mut names = BTreeSet::new();
         for function in scalar.iter().filter(|function| belongs(function)) {

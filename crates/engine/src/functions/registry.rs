@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock},
+    fmt,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use datafusion::{
@@ -79,10 +80,28 @@ static SCALAR: LazyLock<Vec<Shared>> = LazyLock::new(|| {
 static CONCAT: LazyLock<Shared> =
     LazyLock::new(|| Shared::new(Arc::new(ScalarUDF::new_from_impl(ConcatOperator::new()))));
 
-/// All that a statement may call.
-#[derive(Debug)]
+/// Where each name, or another name, stands in [`SCALAR`].
+static NAMED: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
+    let mut named = HashMap::new();
+    for (at, shared) in SCALAR.iter().enumerate() {
+        named.extend(names(&shared.function).map(|name| (name, at)));
+    }
+    named
+});
+
+fn names(function: &ScalarUDF) -> impl Iterator<Item = &str> {
+    let others = function.aliases().iter().map(String::as_str);
+    std::iter::once(function.name()).chain(others)
+}
+
+/// All that a statement may call. What it does call is made for it then, for its caps.
 pub(crate) struct Registry {
-    scalar: Vec<Arc<ScalarUDF>>,
+    caps: Arc<Caps>,
+    config: Arc<ConfigOptions>,
+    /// Of [`SCALAR`], by place.
+    made: Mutex<HashMap<usize, Arc<ScalarUDF>>>,
+    /// Those that the session gives; they go before others of their names.
+    own: Vec<Arc<ScalarUDF>>,
     concat: Arc<ScalarUDF>,
     table: HashMap<String, Arc<TableFunction>>,
 }
@@ -92,28 +111,50 @@ impl Registry {
     pub(crate) fn new(
         caps: &Arc<Caps>,
         constants: &SessionConstants,
-        config: &ConfigOptions,
+        config: &Arc<ConfigOptions>,
     ) -> Self {
-        let concat = CONCAT.of_statement(caps, config);
-        let shared = SCALAR.iter();
-        let mut scalar: Vec<_> = shared
-            .map(|function| function.of_statement(caps, config))
-            .collect();
-        scalar.extend(constants.functions().into_iter().map(Arc::new));
-        scalar.push(Arc::new(cell_hidden()));
+        let mut own: Vec<_> = constants.functions().into_iter().map(Arc::new).collect();
+        own.push(Arc::new(cell_hidden()));
         let table = SessionStateDefaults::default_table_functions().into_iter();
         let table = table
             .map(|function| (function.name().to_owned(), series::capped(function)))
             .collect();
         Self {
-            scalar,
-            concat,
+            caps: Arc::clone(caps),
+            config: Arc::clone(config),
+            made: Mutex::default(),
+            own,
+            concat: CONCAT.of_statement(caps, config),
             table,
         }
     }
 
-    pub(crate) fn scalar_functions(&self) -> &[Arc<ScalarUDF>] {
-        &self.scalar
+    /// The function called `name`, or that has it as another name.
+    pub(crate) fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let own = self.own.iter().find(|it| names(it).any(|its| its == name));
+        own.cloned().or_else(|| self.shared(*NAMED.get(name)?))
+    }
+
+    fn shared(&self, at: usize) -> Option<Arc<ScalarUDF>> {
+        let shared = SCALAR.get(at)?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let function = made
+            .entry(at)
+            .or_insert_with(|| shared.of_statement(&self.caps, &self.config));
+        Some(Arc::clone(function))
+    }
+
+    /// Every name of a scalar function.
+    pub(crate) fn scalar_names(&self) -> Vec<String> {
+        let own = self.own.iter().flat_map(|it| names(it));
+        own.chain(NAMED.keys().copied())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub(crate) fn scalar_functions(&self) -> impl Iterator<Item = Arc<ScalarUDF>> {
+        let shared = (0..SCALAR.len()).filter_map(|at| self.shared(at));
+        shared.chain(self.own.iter().cloned())
     }
 
     pub(crate) fn aggregate_functions(&self) -> Vec<Arc<AggregateUDF>> {
@@ -128,6 +169,11 @@ impl Registry {
         &self.table
     }
 
+    /// What stands for `||`; it has a name that nobody can write.
+    pub(super) fn concat(&self) -> &Arc<ScalarUDF> {
+        &self.concat
+    }
+
     pub(crate) fn expr_planners(&self) -> Vec<Arc<dyn ExprPlanner>> {
         let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(ConcatPlanner {
             concat: Arc::clone(&self.concat),
@@ -137,17 +183,16 @@ impl Registry {
     }
 
     /// The default analyzer behind a rule that closes the list of functions.
-    pub(crate) fn analyzer_rules(&self) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-        let mut functions = HashMap::new();
-        for function in self.scalar.iter().chain([&self.concat]) {
-            functions.insert(function.name().to_owned(), Arc::clone(function));
-        }
-        let closed = ClosedFunctions {
-            functions: Arc::new(functions),
-            concat: Arc::clone(&self.concat),
-        };
+    pub(crate) fn analyzer_rules(self: &Arc<Self>) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+        let closed = ClosedFunctions(Arc::clone(self));
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(closed)];
         rules.extend(Analyzer::new().rules);
         rules
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registry")
     }
 }

@@ -18,6 +18,7 @@ use weft_catalog::{Gate, MeshSnapshot};
 use weft_policy::Viewer;
 
 use super::{
+    expected,
     shape::{capped_calls, check_sketches, constant_bytes, repeats_built_values},
     yielding::yielding,
 };
@@ -148,7 +149,7 @@ pub(super) async fn physical_query(
     }
     let statement = optimized.as_ref().map(|optimized| {
         let admission = &session.shared().admission;
-        admission.statement(session.owner(), optimized)
+        admission.statement(session.owner(), optimized, expected::is_large(&plan, state))
     });
     let gate = Gate::default();
     state.config_mut().set_extension(Arc::new(gate.clone()));
@@ -156,7 +157,7 @@ pub(super) async fn physical_query(
     let running = stop.child_token();
     Ok(PhysicalQuery {
         plan: yielding(plan, &running).map_err(classify)?,
-        context: state.task_ctx(),
+        context: task_context(state),
         capped_calls,
         gate,
         stop,
@@ -164,6 +165,21 @@ pub(super) async fn physical_query(
         optimized,
         statement,
     })
+}
+
+/// What the operators of a plan are given. A plan has its functions in itself: copying all those
+/// of `state` takes longer than planning a small statement.
+pub(super) fn task_context(state: &SessionState) -> Arc<TaskContext> {
+    Arc::new(TaskContext::new(
+        None,
+        state.session_id().to_owned(),
+        state.config().clone(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        Arc::clone(state.runtime_env()),
+    ))
 }
 
 /// The plan of `optimized` made once more: whoever runs a plan uses it up.

@@ -137,7 +137,7 @@ impl Caches {
                 ..Row::new("sizes")
             },
             Row {
-                entries: self.admission.remembered_statements() as u64,
+                entries: self.admission.slow_statements() as u64,
                 ..Row::new("slow_statements")
             },
         ]

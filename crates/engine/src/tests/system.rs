@@ -18,7 +18,7 @@ async fn scan(session: &GovernedSession, table: &str) -> Arc<dyn ExecutionPlan> 
     );
     let provider = schema.table(table).await.unwrap().unwrap();
     let caps = Arc::new(Caps::new(Duration::from_secs(60)));
-    let state = session.state(&caps).unwrap();
+    let (state, _) = session.state(&caps);
     provider.scan(&state, None, &[], None).await.unwrap()
 }
 
@@ -52,7 +52,7 @@ async fn batches_are_as_small_as_is_asked() {
     let session = mesh.session_with(SessionOptions::default()).unwrap();
     let plan = scan(&session, "columns").await;
     let caps = Arc::new(Caps::new(Duration::from_secs(60)));
-    let context = SessionContext::new_with_state(session.state(&caps).unwrap()).task_ctx();
+    let context = SessionContext::new_with_state(session.state(&caps).0).task_ctx();
     let batches = datafusion::physical_plan::collect(plan, context).await;
     let rows: Vec<_> = batches.unwrap().iter().map(|it| it.num_rows()).collect();
     assert_eq!(rows, [2, 1]);
