@@ -353,6 +353,41 @@ async fn a_run_over_less_makes_nothing_forgotten() {
     }
 }
 
+/// How many rows a filter leaves is known when it has left them once: of the visible rows, of that
+/// very filter.
+#[tokio::test]
+async fn a_filter_that_ran_to_its_end_tells_what_it_left() {
+    let estimated = |plan: &Arc<dyn ExecutionPlan>| {
+        let statistics = sealed(plan)[0].statistics_from_inputs(&[], &StatisticsArgs::new());
+        *statistics.unwrap().num_rows.get_value().unwrap()
+    };
+    let mut left = Vec::new();
+    for (policy, hidden) in [("", 0), (POLICY, 0), (POLICY, 50)] {
+        let fixture = Fixture::new(Format::Parquet, hidden, policy);
+        let config = SessionConfig::new().with_target_partitions(3);
+        let ctx = fixture.governed(config).await;
+        let sql = "SELECT y FROM t WHERE id < 300 AND z <> 5";
+        let untold = estimated(&plan(&ctx, sql).await);
+        // Neither reads all that passes: for its limit, and for the keys of the other side.
+        run(&ctx, &format!("{sql} LIMIT 1")).await;
+        let join = "SELECT count(*) FROM (VALUES (CAST(1 AS BIGINT))) v(k) JOIN t ON t.id = v.k \
+                    WHERE id < 300 AND z <> 5";
+        let (joined, _) = run(&ctx, join).await;
+        assert!(text(&joined).contains("dynamic=[id]"), "{}", text(&joined));
+        if !policy.is_empty() {
+            assert_eq!(estimated(&plan(&ctx, sql).await), untold);
+        }
+        let (_, rows) = run(&ctx, sql).await;
+        assert_eq!(estimated(&plan(&ctx, sql).await), rows, "`{policy}`");
+        let other = "SELECT y FROM t WHERE id < 299 AND z <> 5";
+        assert_ne!(estimated(&plan(&ctx, other).await), rows, "`{policy}`");
+        left.push(rows);
+    }
+    // What is hidden has no part in it.
+    assert_eq!(left[1], left[2]);
+    assert!(left[0] > left[1], "{left:?}");
+}
+
 /// Below a limit hardly a file is opened: that the footers of all are at hand tells of others.
 #[tokio::test]
 async fn a_limit_tells_nothing_of_the_whole() {

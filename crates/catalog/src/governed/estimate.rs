@@ -34,18 +34,22 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    /// Of the columns of `wanted` that pass `filters` over the columns of `all`.
+    /// Of the columns of `wanted` that pass `filters` over the columns of `all`: as many rows as
+    /// are known to be `passing`, or as few as can be guessed.
     pub(super) fn new(
         known: Option<&Known>,
+        passing: Option<usize>,
         all: &SchemaRef,
         wanted: &Schema,
         filters: &[PhysicalExprRef],
         limit: Option<usize>,
     ) -> Self {
-        let mut rows = known.map_or(UNTOLD, |known| known.rows);
-        if !filters.is_empty() {
-            rows = scaled(rows, share(known, all, filters));
-        }
+        let all_rows = known.map_or(UNTOLD, |known| known.rows);
+        let mut rows = match passing {
+            _ if filters.is_empty() => all_rows,
+            Some(passing) => passing,
+            None => scaled(all_rows, share(known, all, filters)),
+        };
         if let Some(limit) = limit {
             rows = rows.min(limit);
         }

@@ -47,7 +47,7 @@ use super::estimate::Estimate;
 use super::private_session::{private_config, private_options};
 use super::stream::SealedStream;
 use super::traced::{ScanSpans, metric_total};
-use super::visible_rows::{Footers, RunCount, Told, VisibleRows};
+use super::visible_rows::{Filters, Footers, RunCount, Told, VisibleRows};
 use super::{dynamic_filter, leakproof, partitions};
 use crate::error::redact;
 use crate::mesh_snapshot::Epoch;
@@ -219,23 +219,33 @@ impl GovernedScanExec {
         };
         let columns = self.ranged.iter().filter(|column| !is_known(column));
         let columns: Vec<String> = columns.cloned().collect();
-        if known.is_some() && columns.is_empty() {
+        let is_new = known.is_none() || !columns.is_empty();
+        // Below a limit hardly a file may have been opened.
+        if self.limit.is_some() {
             return None;
         }
+        let reads_all = self.dynamic_filters.is_empty();
         // A run that reads everything the principal may see has counted it.
-        if self.pushed.is_empty() && self.limit.is_none() && self.dynamic_filters.is_empty() {
+        if reads_all && self.pushed.is_empty() {
             let schema = self.properties.eq_properties.schema();
             let place = |name: String| Some((schema.index_of(&name).ok()?, name));
-            return Some(Told::All(columns.into_iter().filter_map(place).collect()));
+            return is_new.then(|| Told {
+                all: Some(columns.into_iter().filter_map(place).collect()),
+                ..Told::default()
+            });
         }
-        // Below a limit hardly a file may have been opened.
-        let is_told = self.hides_no_row && self.product.has_footers() && self.limit.is_none();
-        is_told.then(|| {
-            Told::Footers(Footers {
-                product: Arc::clone(&self.product),
-                plan: Arc::clone(&self.inner),
-                columns,
-            })
+        let filters = Filters::new(&self.pushed);
+        let passing = (reads_all && self.rows.passing(filters).is_none()).then_some(filters);
+        let is_told = is_new && self.hides_no_row && self.product.has_footers();
+        let footers = is_told.then(|| Footers {
+            product: Arc::clone(&self.product),
+            plan: Arc::clone(&self.inner),
+            columns,
+        });
+        (passing.is_some() || footers.is_some()).then_some(Told {
+            passing,
+            footers,
+            all: None,
         })
     }
 

@@ -31,7 +31,7 @@ use super::partitions;
 use super::private_session::private_state;
 use super::scan::{GovernedScanExec, Seal, SealIdentity};
 use super::unparsed;
-use super::visible_rows::VisibleRows;
+use super::visible_rows::{Filters, VisibleRows};
 use crate::error::redact;
 use crate::mask::MaskKeys;
 use crate::mesh_snapshot::{Epoch, MeshSnapshot};
@@ -182,11 +182,6 @@ impl GovernedTable {
         } else {
             vec![]
         }
-    }
-
-    /// Whether every cell of the table is visible.
-    fn hides_nothing(&self) -> bool {
-        hides_nothing(&self.access, self.product.table())
     }
 
     /// The governed plan over the columns `wanted` (positions in the authorised
@@ -394,8 +389,10 @@ impl TableProvider for GovernedTable {
             self.access.digest(),
         );
         let filters = self.physical(state, &safe)?;
+        let pushed: Vec<String> = safe.iter().map(ToString::to_string).collect();
         let estimate = Estimate::new(
             rows.known().as_deref(),
+            rows.passing(Filters::new(&pushed)),
             &self.schema,
             &schema,
             &filters,
@@ -417,11 +414,11 @@ impl TableProvider for GovernedTable {
             plan,
             partitions,
             open_columns: wanted.iter().map(|i| self.is_open(*i)).collect(),
-            hides_nothing: self.hides_nothing(),
+            hides_nothing: hides_nothing(&self.access, self.product.table()),
             hides_no_row: self.access.rows.is_none(),
             markers: marked.into_iter().map(|(column, _)| column).collect(),
             schema: Arc::clone(&schema),
-            pushed: safe.iter().map(ToString::to_string).collect(),
+            pushed,
             limit,
         });
         above_the_seal(state, Arc::new(sealed), &schema, rest, projected.len())

@@ -4,11 +4,14 @@
 //! They must not be a channel: footers count hidden rows, and stored bytes
 //! count columns that no contract declares. What is told is the number of rows
 //! that this principal has been shown by this very access before, and may count
-//! anyway, and between which values a clear column of them lies; of a table that hides no row, what the footers of those files say that a
-//! query of the principal has read. Until then every table is in one class ([`super::estimate`]).
+//! anyway, how many of them passed the very filters of a statement, and between which values a
+//! clear column of them lies; of a table that hides no row, what the footers of those files say
+//! that a query of the principal has read. Until then every table is in one class
+//! ([`super::estimate`]).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -24,7 +27,29 @@ use crate::product::{ProductTable, Ranges, ranges};
 
 /// What is known of the visible rows of one data snapshot.
 #[derive(Clone, Default)]
-pub(crate) struct VisibleCounts(Arc<Mutex<HashMap<Seen, Arc<Known>>>>);
+pub(crate) struct VisibleCounts(Arc<Mutex<HashMap<Seen, Counts>>>);
+
+/// What one principal has been shown by one access.
+#[derive(Default)]
+struct Counts {
+    known: Option<Arc<Known>>,
+    /// How many rows passed the filters of a statement; the oldest make room.
+    passing: VecDeque<(Filters, usize)>,
+}
+
+/// Filters of a user that run inside of a seal, all of them together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Filters(u64);
+
+impl Filters {
+    /// As they are written, literals and types included. Whoever finds two of one key misleads
+    /// their own planner alone.
+    pub(crate) fn new(pushed: &[String]) -> Self {
+        let mut key = DefaultHasher::new();
+        pushed.hash(&mut key);
+        Self(key.finish())
+    }
+}
 
 /// What one principal may know of the rows that it sees.
 #[derive(Debug, Default)]
@@ -43,8 +68,11 @@ type Seen = (PrincipalId, [u8; 32]);
 /// How many are remembered of one table.
 const REMEMBERED: usize = 4096;
 
+/// And how many filters of one of them.
+const FILTERS: usize = 64;
+
 impl VisibleCounts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Seen, Arc<Known>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Seen, Counts>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -53,17 +81,19 @@ impl VisibleCounts {
         self.lock().len()
     }
 
-    fn get(&self, seen: &Seen) -> Option<Arc<Known>> {
-        self.lock().get(seen).cloned()
-    }
-
-    /// What was counted stays before what footers tell, and a range before none.
-    fn learn(&self, seen: Seen, mut new: Known) {
-        let mut counts = self.lock();
-        if counts.len() >= REMEMBERED && !counts.contains_key(&seen) {
-            return;
+    /// Adds to what is known for `seen`, if there is room.
+    fn learn(&self, seen: &Seen, add: impl FnOnce(&mut Counts)) {
+        let mut all = self.lock();
+        if all.len() < REMEMBERED || all.contains_key(seen) {
+            add(all.entry(seen.clone()).or_default());
         }
-        if let Some(before) = counts.get(&seen) {
+    }
+}
+
+impl Counts {
+    /// What was counted stays before what footers tell, and a range before none.
+    fn learn(&mut self, mut new: Known) {
+        if let Some(before) = &self.known {
             if !new.is_counted {
                 (new.rows, new.is_counted) = (before.rows, before.is_counted);
             }
@@ -74,7 +104,15 @@ impl VisibleCounts {
                 }
             }
         }
-        counts.insert(seen, Arc::new(new));
+        self.known = Some(Arc::new(new));
+    }
+
+    fn learn_passing(&mut self, filters: Filters, rows: usize) {
+        self.passing.retain(|(it, _)| *it != filters);
+        if self.passing.len() == FILTERS {
+            self.passing.pop_front();
+        }
+        self.passing.push_back((filters, rows));
     }
 }
 
@@ -102,7 +140,16 @@ impl VisibleRows {
 
     /// What is known of them by now.
     pub(crate) fn known(&self) -> Option<Arc<Known>> {
-        self.counts.get(&self.seen)
+        self.counts.lock().get(&self.seen)?.known.clone()
+    }
+
+    /// How many of them pass `filters`, where a run has shown that.
+    pub(crate) fn passing(&self, filters: Filters) -> Option<usize> {
+        let all = self.counts.lock();
+        let mut passing = all.get(&self.seen)?.passing.iter();
+        passing
+            .find(|(it, _)| *it == filters)
+            .map(|(_, rows)| *rows)
     }
 
     /// Counts one partition of a run over `partitions`; only a complete run is learned. `told` says
@@ -125,12 +172,14 @@ impl VisibleRows {
 }
 
 /// What there is to learn of a run.
-#[derive(Debug)]
-pub(crate) enum Told {
+#[derive(Debug, Default)]
+pub(crate) struct Told {
     /// It reads every row that is seen: how many, and the ranges of these columns, by position.
-    All(Vec<(usize, String)>),
+    pub(crate) all: Option<Vec<(usize, String)>>,
+    /// It reads every row that passes them.
+    pub(crate) passing: Option<Filters>,
     /// It may leave rows out, of a table that hides none.
-    Footers(Footers),
+    pub(crate) footers: Option<Footers>,
 }
 
 /// The rows that the partitions of one run have shown so far.
@@ -155,11 +204,14 @@ pub(crate) struct RowCounter {
 impl RowCounter {
     pub(crate) fn add(&mut self, batch: &RecordBatch) {
         self.seen += batch.num_rows();
-        if let Some(Some(Told::All(columns))) = self.run.told.get() {
-            for (at, name) in columns {
-                let range = batch.columns().get(*at).and_then(ranges::of_values);
-                ranges::widen(&mut self.ranges, name, range);
-            }
+        let told = self.run.told.get().and_then(Option::as_ref);
+        for (at, name) in told
+            .and_then(|told| told.all.as_ref())
+            .into_iter()
+            .flatten()
+        {
+            let range = batch.columns().get(*at).and_then(ranges::of_values);
+            ranges::widen(&mut self.ranges, name, range);
         }
     }
 
@@ -173,27 +225,39 @@ impl RowCounter {
                 ranges::widen(&mut ranges, &name, range);
             }
         }
-        if self.run.finished.fetch_add(1, Ordering::AcqRel) + 1 == self.partitions {
-            let told = match self.run.told.get() {
-                None | Some(None) => None,
-                Some(Some(Told::Footers(footers))) => footers.ask(),
-                Some(Some(Told::All(columns))) => {
-                    let ranges = self.run.ranges.lock();
-                    let mut ranges = ranges.unwrap_or_else(PoisonError::into_inner).clone();
-                    for (_, name) in columns {
-                        ranges.entry(name.clone()).or_default();
-                    }
-                    Some(Known {
-                        rows: self.run.rows.load(Ordering::Acquire),
-                        is_counted: true,
-                        ranges,
-                    })
+        let finished = self.run.finished.fetch_add(1, Ordering::AcqRel) + 1;
+        let told = self.run.told.get().and_then(Option::as_ref);
+        let Some(told) = told.filter(|_| finished == self.partitions) else {
+            return;
+        };
+        let rows = self.run.rows.load(Ordering::Acquire);
+        let known = match &told.all {
+            Some(columns) => {
+                let ranges = self.run.ranges.lock();
+                let mut ranges = ranges.unwrap_or_else(PoisonError::into_inner).clone();
+                for (_, name) in columns {
+                    ranges.entry(name.clone()).or_default();
                 }
-            };
-            if let Some(told) = told {
-                self.rows.counts.learn(self.rows.seen.clone(), told);
+                Some(Known {
+                    rows,
+                    is_counted: true,
+                    ranges,
+                })
             }
+            None => told.footers.as_ref().and_then(Footers::ask),
+        };
+        if known.is_none() && told.passing.is_none() {
+            return;
         }
+        let VisibleRows { counts, seen } = &self.rows;
+        counts.learn(seen, |counts| {
+            if let Some(known) = known {
+                counts.learn(known);
+            }
+            if let Some(filters) = told.passing {
+                counts.learn_passing(filters, rows);
+            }
+        });
     }
 }
 
