@@ -13,6 +13,7 @@
 #   make bench-load SF=1    what holds when many ask at once, for SECONDS=600
 #   make bench-growth       what more files, products and grants cost
 #   make bench-policy      what 100,000 grants cost to load and decide (criterion)
+#   make bench-engine      what planning with a seal and encoding a result cost (criterion)
 #   make demo-data         write testdata/demo's files again
 
 CARGO ?= cargo
@@ -31,7 +32,7 @@ WEFT_BIN = $(abspath $(TARGET_DIR))/debug/weft
 # without them its features differ, and all of it would be built twice.
 BUILD := $(CARGO) build --locked --workspace --bins --tests
 
-.PHONY: demo test test-rust test-python prove hostile slt mutants lint bench bench-load bench-growth bench-policy demo-data
+.PHONY: demo test test-rust test-python prove hostile slt mutants lint bench bench-load bench-growth bench-policy bench-engine demo-data
 
 demo:
 	$(BUILD)
@@ -109,6 +110,9 @@ bench-growth: $(BENCH_VENV)/ready
 # Of its own workspace, so that it never changes what the engine is built with.
 bench-policy:
 	$(CARGO) bench --locked --manifest-path benches/policy/Cargo.toml
+
+bench-engine:
+	$(CARGO) bench --locked --manifest-path benches/engine/Cargo.toml
 
 demo-data: $(VENV)/ready
 	"$(VENV)/bin/python" testdata/demo/generate.py

@@ -3,9 +3,10 @@
 //! Nobody knows how long a statement runs before it has. So each begins among the quick ones, and
 //! one that is not over in time needs a turn among the long ones to go on: a question
 //! about a row never waits for a join of everything. One that ran long the last time, or must read
-//! much as far as the planner knows, begins among the long ones. Whoever finds no turn waits in a line of their own; the lines are served in
-//! rotation, and nobody has more than a share of the long turns. A statement that waits for its
-//! reader gives its turn back meanwhile.
+//! much before its first row as far as the planner knows, begins among the long ones. Whoever
+//! finds no turn waits in a line of their own; the lines are served in rotation, and nobody has
+//! more than a share of the long turns. A statement that waits for its reader gives its turn back
+//! meanwhile.
 
 mod lanes;
 mod remembered;
@@ -269,7 +270,7 @@ impl Place {
             self.asked
                 .admission
                 .remembered()
-                .note(statement, true, Instant::now());
+                .note_slow(statement, Instant::now());
         }
         let free = self
             .asked
@@ -303,13 +304,21 @@ impl Place {
 
     /// The statement has returned all of its rows.
     pub(crate) fn finished(self) {
+        let Some(statement) = self.asked.statement else {
+            return;
+        };
         let admission = &self.asked.admission;
-        if let (Some(statement), Some(since)) = (self.asked.statement, self.long_since)
-            && since.elapsed() < admission.quick_time()
-        {
-            admission
-                .remembered()
-                .note(statement, false, Instant::now());
+        let was_slow = match (self.quick, self.long_since) {
+            (Some(_), _) => false,
+            (None, Some(since)) => since.elapsed() >= admission.quick_time(),
+            // That was noted when it outlasted its time, or its reader has taken some of it.
+            (None, None) => return,
+        };
+        let now = Instant::now();
+        if was_slow {
+            admission.remembered().note_slow(statement, now);
+        } else {
+            admission.remembered().note_quick(statement, now);
         }
     }
 

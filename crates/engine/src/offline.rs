@@ -87,9 +87,8 @@ async fn reads_of(statement: Statement, mesh: &str, tables: &[OfflineTable]) -> 
         mesh.to_owned(),
         Arc::new(catalog(tables)?),
     );
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
-        .with_default_features()
         .with_catalog_list(Arc::new(catalogs))
         .with_expr_planners(registry.expr_planners())
         .with_aggregate_functions(registry.aggregate_functions())
@@ -99,7 +98,7 @@ async fn reads_of(statement: Statement, mesh: &str, tables: &[OfflineTable]) -> 
     let references = state
         .resolve_table_references(&statement)
         .map_err(classify)?;
-    let plan = logical_plan(&state, &registry, &references, statement)
+    let plan = logical_plan(&mut state, &registry, &references, statement)
         .await
         .map_err(|error| with_references(error, &references, (mesh, ""), |_| None))?;
     refuse_too_large(&plan)?;

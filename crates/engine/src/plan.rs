@@ -349,7 +349,7 @@ async fn plan_statement(
         let lines = explain_access::of_other(&session, &statement, &principal, purpose).await?;
         return explanation(session, query_id, state, caps, lines).await;
     }
-    let logical = logical_plan(&state, &registry, &references, statement).await;
+    let logical = logical_plan(&mut state, &registry, &references, statement).await;
     let logical = logical.map_err(|error| {
         let names = (session.mesh_name(), session.default_schema());
         with_references(error, &references, names, |table| {

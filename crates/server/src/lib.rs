@@ -65,3 +65,6 @@ mod wire;
 pub use config::{ServerConfig, TlsConfig};
 pub use error::{Error, Result};
 pub use serve::Server;
+/// For `benches/engine`.
+#[doc(hidden)]
+pub use stream::messages;

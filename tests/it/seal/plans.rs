@@ -362,8 +362,8 @@ async fn a_filter_that_ran_to_its_end_tells_what_it_left() {
         *statistics.unwrap().num_rows.get_value().unwrap()
     };
     let mut left = Vec::new();
-    for (policy, hidden) in [("", 0), (POLICY, 0), (POLICY, 50)] {
-        let fixture = Fixture::new(Format::Parquet, hidden, policy);
+    for policy in ["", POLICY] {
+        let fixture = Fixture::new(Format::Parquet, 50, policy);
         let config = SessionConfig::new().with_target_partitions(3);
         let ctx = fixture.governed(config).await;
         let sql = "SELECT y FROM t WHERE id < 300 AND z <> 5";
@@ -383,9 +383,10 @@ async fn a_filter_that_ran_to_its_end_tells_what_it_left() {
         assert_ne!(estimated(&plan(&ctx, other).await), rows, "`{policy}`");
         left.push(rows);
     }
-    // What is hidden has no part in it.
-    assert_eq!(left[1], left[2]);
-    assert!(left[0] > left[1], "{left:?}");
+    assert!(
+        left[0] > left[1],
+        "what is hidden has a part in it: {left:?}"
+    );
 }
 
 /// Below a limit hardly a file is opened: that the footers of all are at hand tells of others.

@@ -44,12 +44,16 @@ impl Estimate {
         filters: &[PhysicalExprRef],
         limit: Option<usize>,
     ) -> Self {
-        let all_rows = known.map_or(UNTOLD, |known| known.rows);
-        let mut rows = match passing {
-            _ if filters.is_empty() => all_rows,
-            Some(passing) => passing,
-            None => scaled(all_rows, share(known, all, filters)),
-        };
+        let mut rows = known.map_or(UNTOLD, |known| known.rows);
+        if !filters.is_empty() {
+            let guess = scaled(rows, share(known, all, filters));
+            rows = match passing {
+                // Of what is in one class with all that has not been counted nobody may seem larger.
+                Some(passing) if known.is_none() => passing.min(guess),
+                Some(passing) => passing,
+                None => guess,
+            };
+        }
         if let Some(limit) = limit {
             rows = rows.min(limit);
         }

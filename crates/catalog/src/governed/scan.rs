@@ -183,6 +183,14 @@ impl GovernedScanExec {
         metric_total(&self.inner, name)
     }
 
+    /// How many rows a run reads at least, where the principal may know: as many as it sees, unless
+    /// a filter of the user or a limit lets it leave some out.
+    pub fn rows_to_read(&self) -> Option<usize> {
+        let reads_all = self.pushed.is_empty() && self.limit.is_none();
+        let known = self.rows.known().filter(|_| reads_all)?;
+        Some(known.rows)
+    }
+
     fn with_inner(
         &self,
         inner: Arc<dyn ExecutionPlan>,

@@ -55,25 +55,35 @@ impl Remembered {
 
     /// Whether it is taken to be slow: by its last run, or by what the planner expects.
     pub(super) fn is_slow(&mut self, statement: Statement, now: Instant) -> bool {
-        self.0.retain(|it| now - it.at < LONGEST);
-        let ran = self.0.iter().find(|it| it.key == statement.key);
-        ran.map_or(statement.is_large, |it| it.was_slow)
+        self.ran(statement, now).unwrap_or(statement.is_large)
     }
 
-    /// That it `was_slow`, or was not, unless the planner expects that anyway. What is known
-    /// already keeps its time.
-    pub(super) fn note(&mut self, statement: Statement, was_slow: bool, now: Instant) {
-        let Statement { key, is_large } = statement;
-        // The contrary is true no more.
-        self.0
-            .retain(|it| now - it.at < LONGEST && (it.key != key || it.was_slow == was_slow));
-        if was_slow == is_large || self.0.iter().any(|it| it.key == key) {
-            return;
+    /// That it was slow. It keeps its time: after that it has its chance again.
+    pub(super) fn note_slow(&mut self, statement: Statement, now: Instant) {
+        if self.ran(statement, now) != Some(true) {
+            self.note(statement, true, now);
         }
+    }
+
+    /// That it was not, which is worth a note of what is expected to be, or was the last time.
+    pub(super) fn note_quick(&mut self, statement: Statement, now: Instant) {
+        if self.ran(statement, now).is_some() || statement.is_large {
+            self.note(statement, false, now);
+        }
+    }
+
+    fn note(&mut self, Statement { key, .. }: Statement, was_slow: bool, at: Instant) {
+        self.0.retain(|it| it.key != key);
         if self.0.len() == MOST {
             self.0.pop_front();
         }
-        let at = now;
         self.0.push_back(Ran { key, was_slow, at });
+    }
+
+    /// Whether it was slow the last time, if that is known.
+    fn ran(&mut self, statement: Statement, now: Instant) -> Option<bool> {
+        self.0.retain(|it| now - it.at < LONGEST);
+        let ran = self.0.iter().find(|it| it.key == statement.key);
+        ran.map(|it| it.was_slow)
     }
 }

@@ -162,7 +162,7 @@ async fn those_who_begin_leave_half_of_the_long_line_to_those_who_have_begun() {
 fn who_was_slow_has_its_chance_again_after_a_while() {
     let statement = Statement::of(&RandomState::new(), &owner("ana"), &"SELECT 1", false);
     let (mut remembered, began) = (Remembered::default(), Instant::now());
-    remembered.note(statement, true, began);
+    remembered.note_slow(statement, began);
     for (minutes, is_slow) in [(0, true), (9, true), (11, false), (9, false)] {
         let now = began + Duration::from_secs(minutes * 60);
         assert_eq!(remembered.is_slow(statement, now), is_slow, "{minutes}");

@@ -9,7 +9,7 @@ use datafusion::{
     config::ConfigOptions,
     datasource::{cte_worktable::CteWorkTable, provider_as_source},
     error::Result,
-    execution::context::SessionState,
+    execution::{FunctionRegistry, context::SessionState},
     logical_expr::{
         AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
         planner::{ContextProvider, ExprPlanner},
@@ -22,14 +22,15 @@ use datafusion::{
     },
 };
 
-use crate::functions::Registry;
+use crate::{functions::Registry, session::INFORMATION_SCHEMA};
 
 /// Plans `statement`, whose tables are `references`.
 ///
-/// As [`SessionState::statement_to_plan`] does, but that a state holds every function that there
-/// is: to make them all takes longer than to plan a small statement.
+/// As [`SessionState::statement_to_plan`] does, but that it wants every function that there is in
+/// the state: to make them all takes longer than to plan a small statement. They are put there for
+/// a statement that lists them.
 pub(crate) async fn logical_plan(
-    state: &SessionState,
+    state: &mut SessionState,
     registry: &Registry,
     references: &[TableReference],
     statement: Statement,
@@ -37,6 +38,11 @@ pub(crate) async fn logical_plan(
     let mut tables = HashMap::with_capacity(references.len());
     for reference in references {
         let resolved = resolved(state, reference.clone());
+        if lists_functions(&resolved) && state.scalar_functions().is_empty() {
+            for function in registry.scalar_functions() {
+                state.register_udf(function)?;
+            }
+        }
         if !tables.contains_key(&resolved)
             && let Ok(schema) = state.schema_for_ref(resolved.clone())
             && let Some(table) = schema.table(&resolved.table).await?
@@ -56,6 +62,10 @@ pub(crate) async fn logical_plan(
 fn resolved(state: &SessionState, name: TableReference) -> ResolvedTableReference {
     let catalog = &state.config_options().catalog;
     name.resolve(&catalog.default_catalog, &catalog.default_schema)
+}
+
+fn lists_functions(table: &ResolvedTableReference) -> bool {
+    &*table.schema == INFORMATION_SCHEMA && matches!(&*table.table, "routines" | "parameters")
 }
 
 /// What the names in a statement mean.

@@ -167,9 +167,13 @@ pub(super) async fn physical_query(
     })
 }
 
-/// What the operators of a plan are given. A plan has its functions in itself: copying all those
-/// of `state` takes longer than planning a small statement.
+/// What the operators of a plan are given. A plan has the functions that it calls in itself, and
+/// copying all those of `state` takes longer than planning a small statement; a plan that lists
+/// them finds them here ([`super::logical`]).
 pub(super) fn task_context(state: &SessionState) -> Arc<TaskContext> {
+    if !state.scalar_functions().is_empty() {
+        return state.task_ctx();
+    }
     Arc::new(TaskContext::new(
         None,
         state.session_id().to_owned(),

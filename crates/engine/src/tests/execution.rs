@@ -215,7 +215,7 @@ async fn until(sql: &str, it_is: impl Fn() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_ran_long_waits_for_a_long_turn_at_once() {
     let (mesh, endless) = crowded(Duration::from_secs(60)).await;
-    let sql = "SELECT count(*) FROM generate_series(1, 400000) WHERE value % 7 = 3";
+    let sql = "SELECT count(*) FROM generate_series(1, 4000000) WHERE value % 7 = 3";
     let begin = async || {
         let planned = mesh.session().plan(sql).await.unwrap();
         planned.execute().await.unwrap()
@@ -230,7 +230,7 @@ async fn a_statement_that_ran_long_waits_for_a_long_turn_at_once() {
     // It has not begun.
     assert_eq!(mesh.engine.running_tasks(), before + 1);
     drop(endless);
-    assert_eq!(super::mesh::rows(again).await.unwrap(), ["57143"]);
+    assert_eq!(super::mesh::rows(again).await.unwrap(), ["571429"]);
     until(sql, || mesh.engine.running_tasks() == 0).await;
     assert_eq!(mesh.engine.statements(), (0, 0));
 

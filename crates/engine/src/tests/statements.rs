@@ -1,7 +1,7 @@
 //! Which statements are allowed.
 
 use super::mesh::Mesh;
-use crate::Error;
+use crate::{Error, SessionOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_of_names_and_data_are_allowed() {
@@ -50,6 +50,37 @@ async fn queries_of_names_and_data_are_allowed() {
         let result = mesh.rows(sql).await;
         assert!(result.is_ok(), "{sql}: {result:?}");
     }
+}
+
+/// All of them, and none that is left out: whoever lists them gets those that can be called.
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_are_listed() {
+    let mesh = Mesh::open().await;
+    let listed = async |sql: &str| mesh.rows(sql).await.unwrap();
+    let names = "'abs', 'current_user', 'input_file_name', 'row_number', 'sum', 'upper'";
+    let sql = format!(
+        "SELECT DISTINCT routine_name FROM information_schema.routines \
+         WHERE routine_name IN ({names}) ORDER BY 1"
+    );
+    let all = ["abs", "current_user", "row_number", "sum", "upper"];
+    assert_eq!(listed(&sql).await, all);
+    let sql = "SELECT count(*) > 500 FROM information_schema.parameters";
+    assert_eq!(listed(sql).await, ["true"]);
+    let shown = listed("SHOW FUNCTIONS").await;
+    for name in ["date_trunc|", "sum|", "generate_series|"] {
+        assert!(shown.iter().any(|row| row.starts_with(name)), "{name}");
+    }
+    // By its name alone, where that is the session's schema.
+    let options = SessionOptions {
+        schema: Some("information_schema".to_owned()),
+        ..SessionOptions::default()
+    };
+    let session = mesh.session_with(options).unwrap();
+    let sql = "SELECT count(*) > 100 FROM routines, sales.orders WHERE routine_name <> ''";
+    let query = session.plan(sql).await.unwrap();
+    let query = query.waiting().unwrap().continued(&session).unwrap();
+    let rows = super::mesh::rows(query.execute().await.unwrap()).await;
+    assert_eq!(rows.unwrap(), ["true"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::cut::{ROW_LIMIT_BYTES, RowTooLarge, TARGET_BYTES, cut};
 use crate::status;
-use crate::wire::wire_batch;
+use crate::wire::{wire_batch, wire_schema};
 
 /// Encodes the batches of one result under its wire schema.
 pub(crate) struct Encoder {
@@ -102,6 +102,20 @@ impl Encoder {
     }
 }
 
+/// The messages of a result that is `batch` alone, in the types that clients read. The schema's is
+/// the first.
+///
+/// # Errors
+/// As [`Encoder::cut`].
+pub fn messages(batch: &RecordBatch) -> Result<Vec<FlightData>, Status> {
+    let mut encoder = Encoder::new(wire_schema(&batch.schema()), None)?;
+    let mut messages = vec![encoder.schema()];
+    for range in Encoder::cut(batch)? {
+        messages.push(encoder.slice(batch, &range)?);
+    }
+    Ok(messages)
+}
+
 /// Beyond this a message is no measure for the next.
 const LARGE: usize = 4 << 20;
 
@@ -120,16 +134,6 @@ mod tests {
     use arrow_flight::utils::flight_data_to_batches;
 
     use super::*;
-    use crate::wire::wire_schema;
-
-    fn messages(batch: &RecordBatch) -> Vec<FlightData> {
-        let mut encoder = Encoder::new(wire_schema(&batch.schema()), None).unwrap();
-        let mut messages = vec![encoder.schema()];
-        for range in Encoder::cut(batch).unwrap() {
-            messages.push(encoder.slice(batch, &range).unwrap());
-        }
-        messages
-    }
 
     #[test]
     fn a_few_rows_of_large_view_buffers_make_a_small_message() {
@@ -140,11 +144,11 @@ mod tests {
         let array: ArrayRef = Arc::new(views.finish());
         let batch = RecordBatch::try_from_iter([("c", array)]).unwrap();
         let few = batch.slice(30_000, 20);
-        let encoded = messages(&few);
+        let encoded = messages(&few).unwrap();
         assert_eq!(encoded.len(), 2);
         assert!(encoded[1].data_body.len() < 20 * 600);
 
-        let all = messages(&batch);
+        let all = messages(&batch).unwrap();
         assert!(all.len() > 15, "{} messages", all.len());
         assert!(
             all.iter()

@@ -31,6 +31,8 @@ use uuid::Uuid;
 use weft_audit::Outcome;
 use weft_engine::RunningQuery;
 
+pub use self::encode::messages;
+
 use self::encode::Encoder;
 use self::recorded::Recorded;
 use crate::audit::{Begun, outcome_of};

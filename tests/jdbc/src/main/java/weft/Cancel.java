@@ -88,10 +88,13 @@ final class Cancel {
     @Case
     static void whileRowsCome() throws Exception {
         Connection connection = Servers.types();
-        long lasted = cancelled(connection, ROWS);
-        Check.that(lasted < 3000, "it ended " + lasted + " ms after it was cancelled");
-        works(connection);
-        closeAfterRows(connection);
+        try {
+            long lasted = cancelled(connection, ROWS);
+            Check.that(lasted < 3000, "it ended " + lasted + " ms after it was cancelled");
+            works(connection);
+        } finally {
+            closeAfterRows(connection);
+        }
         Pool.isIdle("types");
     }
 
@@ -108,11 +111,14 @@ final class Cancel {
     @Case
     static void againAndAgain() throws Exception {
         Connection connection = Servers.types();
-        for (int time = 0; time < 8; time++) {
-            cancelled(connection, time % 2 == 0 ? ROWS : NO_ROW);
+        try {
+            for (int time = 0; time < 8; time++) {
+                cancelled(connection, time % 2 == 0 ? ROWS : NO_ROW);
+            }
+            works(connection);
+        } finally {
+            closeAfterRows(connection);
         }
-        works(connection);
-        closeAfterRows(connection);
         Pool.isIdle("types");
     }
 
