@@ -79,7 +79,8 @@ pub(crate) struct ServeArgs {
     reader_timeout: Duration,
     /// How many statements run for long at a time, half of them of one user or service at most;
     /// others wait. As many more may begin: each has 150 ms, and more where others use the cores,
-    /// before it needs a turn among the long ones, so that short questions do not wait for them
+    /// before it needs a turn among the long ones, so that short questions do not wait for them.
+    /// One that ran long the last time, or must read much as far as is known, needs it at once
     /// [default: 2 for each core, at least 4]
     #[arg(long, value_name = "NUMBER", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     statements: Option<usize>,

@@ -53,6 +53,12 @@ impl EntitlementTables {
         &self.0
     }
 
+    /// Equal for equal files of all of them.
+    pub(crate) fn listings(&self) -> Vec<Option<u64>> {
+        let listing = |it: &Arc<ProductTable>| Some(it.data().ok()?.id());
+        self.0.iter().map(listing).collect()
+    }
+
     fn holding(&self, entitlement: &Entitlement) -> Option<&Arc<ProductTable>> {
         let product = self.0.iter().find(|it| *it.id() == entitlement.table)?;
         let mut read = vec![&entitlement.key];

@@ -387,6 +387,7 @@ impl TableProvider for GovernedTable {
             self.product.visible_counts(),
             self.principal.clone(),
             self.access.digest(),
+            &self.members,
         );
         let filters = self.physical(state, &safe)?;
         let pushed: Vec<String> = safe.iter().map(ToString::to_string).collect();

@@ -23,6 +23,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use object_store::path::Path;
 use weft_policy::PrincipalId;
 
+use super::entitlement::EntitlementTables;
 use crate::product::{ProductTable, Ranges, ranges};
 
 /// What is known of the visible rows of one data snapshot.
@@ -61,9 +62,14 @@ pub(crate) struct Known {
     pub(super) ranges: Ranges,
 }
 
-/// Who looked, and the digest of the access through which: a plan tells its
-/// principal nothing of what others have read.
-type Seen = (PrincipalId, [u8; 32]);
+/// Who looked, through which access: a plan tells its principal nothing of what others have read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Seen {
+    principal: PrincipalId,
+    digest: [u8; 32],
+    /// The files in which the access looks membership up.
+    members: Vec<Option<u64>>,
+}
 
 /// How many are remembered of one table.
 const REMEMBERED: usize = 4096;
@@ -84,6 +90,11 @@ impl VisibleCounts {
     /// Adds to what is known for `seen`, if there is room.
     fn learn(&self, seen: &Seen, add: impl FnOnce(&mut Counts)) {
         let mut all = self.lock();
+        if !all.contains_key(seen) {
+            // What other files of membership let be seen is over.
+            let is_same = |it: &Seen| it.principal == seen.principal && it.digest == seen.digest;
+            all.retain(|it, _| !is_same(it));
+        }
         if all.len() < REMEMBERED || all.contains_key(seen) {
             add(all.entry(seen.clone()).or_default());
         }
@@ -130,11 +141,20 @@ pub(crate) struct VisibleRows {
 }
 
 impl VisibleRows {
-    /// `digest` is that of the principal's access.
-    pub(crate) fn new(counts: &VisibleCounts, principal: PrincipalId, digest: [u8; 32]) -> Self {
+    /// `digest` is that of the principal's access, which looks membership up in `members`.
+    pub(crate) fn new(
+        counts: &VisibleCounts,
+        principal: PrincipalId,
+        digest: [u8; 32],
+        members: &EntitlementTables,
+    ) -> Self {
         Self {
             counts: counts.clone(),
-            seen: (principal, digest),
+            seen: Seen {
+                principal,
+                digest,
+                members: members.listings(),
+            },
         }
     }
 
@@ -300,5 +320,62 @@ impl Footers {
             is_counted: false,
             ranges,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen_by(name: &str, counts: &VisibleCounts, listing: u64) -> VisibleRows {
+        VisibleRows {
+            counts: counts.clone(),
+            seen: Seen {
+                principal: PrincipalId::user(name),
+                digest: [1; 32],
+                members: vec![Some(listing)],
+            },
+        }
+    }
+
+    /// Runs to its end, over one partition, and shows so many rows.
+    fn show(rows: &VisibleRows, filters: Filters, count: usize) {
+        let told = Told {
+            passing: Some(filters),
+            ..Told::default()
+        };
+        let mut counter = rows.counter(&Arc::default(), 1, || Some(told)).unwrap();
+        counter.seen = count;
+        counter.finish();
+    }
+
+    #[test]
+    fn what_others_saw_or_other_files_of_membership_let_be_seen_is_not_known() {
+        let counts = VisibleCounts::default();
+        let filters = Filters::new(&["id < 7".to_owned()]);
+        let before = seen_by("ana", &counts, 1);
+        show(&before, filters, 40);
+        assert_eq!(before.passing(filters), Some(40));
+        assert!(before.known().is_none());
+        let after = seen_by("ana", &counts, 2);
+        for other in [&after, &seen_by("ben", &counts, 1)] {
+            assert_eq!(other.passing(filters), None);
+        }
+        show(&after, filters, 50);
+        assert_eq!(after.passing(filters), Some(50));
+        assert_eq!((before.passing(filters), counts.len()), (None, 1));
+    }
+
+    #[test]
+    fn of_so_many_filters_the_oldest_make_room() {
+        let counts = VisibleCounts::default();
+        let ana = seen_by("ana", &counts, 1);
+        let filters = |number: usize| Filters::new(&[format!("id < {number}")]);
+        for number in 0..=FILTERS {
+            show(&ana, filters(number), number);
+        }
+        assert_eq!(ana.passing(filters(0)), None);
+        assert_eq!(ana.passing(filters(1)), Some(1));
+        assert_eq!(ana.passing(filters(FILTERS)), Some(FILTERS));
     }
 }
