@@ -106,7 +106,7 @@ impl Encoder {
 /// the first.
 ///
 /// # Errors
-/// As [`Encoder::cut`].
+/// `RESOURCE_EXHAUSTED` for a row that no message can carry.
 pub fn messages(batch: &RecordBatch) -> Result<Vec<FlightData>, Status> {
     let mut encoder = Encoder::new(wire_schema(&batch.schema()), None)?;
     let mut messages = vec![encoder.schema()];
