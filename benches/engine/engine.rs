@@ -23,7 +23,7 @@ const STATEMENTS: [(&str, &str); 4] = [
     ("a row", "SELECT order_id, amount FROM sales.orders WHERE order_id = 17"),
     (
         "a group",
-        "SELECT month, count(*), sum(amount) FROM sales.orders GROUP BY month ORDER BY month",
+        "SELECT channel, count(*), sum(amount) FROM sales.orders GROUP BY channel ORDER BY channel",
     ),
     (
         "a join",
@@ -39,8 +39,9 @@ fn demo() -> &'static Path {
 }
 
 async fn sealed() -> Arc<Engine> {
-    let live = LiveMesh::open(&demo().join("mesh.yaml"), CatalogConfig::default());
-    let live = live.await.expect("the demo is sound");
+    let manifest = demo().join("mesh.yaml");
+    let live = LiveMesh::open(&manifest, CatalogConfig::default()).await;
+    let live = live.expect("the demo is sound");
     Engine::new(live, EngineConfig::default()).expect("an engine")
 }
 
@@ -66,7 +67,7 @@ async fn bare() -> SessionContext {
     }
     let products = demo().join("domains/sales/data/products.csv");
     let products = products.to_str().expect("a path in UTF-8");
-    let csv = CsvReadOptions::new();
+    let csv = CsvReadOptions::new().delimiter(b';');
     context.register_csv("sales.products", products, csv).await.expect("CSV");
     context
 }

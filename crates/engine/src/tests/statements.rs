@@ -1,7 +1,11 @@
 //! Which statements are allowed.
 
+use std::{sync::Arc, time::Duration};
+
+use datafusion::execution::FunctionRegistry;
+
 use super::mesh::Mesh;
-use crate::{Error, SessionOptions};
+use crate::{Error, SessionOptions, functions::Caps, plan::logical_plan};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_of_names_and_data_are_allowed() {
@@ -81,6 +85,50 @@ async fn functions_are_listed() {
     let query = query.waiting().unwrap().continued(&session).unwrap();
     let rows = super::mesh::rows(query.execute().await.unwrap()).await;
     assert_eq!(rows.unwrap(), ["true"]);
+}
+
+/// Functions that are made when a statement calls them are those of a state that has them all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_means_what_it_means_with_all_functions_at_hand() {
+    let mesh = Mesh::open().await;
+    let session = mesh.session();
+    for sql in [
+        "SELECT UPPER(region), character_length(region), region || 'x' FROM sales.orders",
+        "SELECT current_user, current_database(), version(), now(), current_date",
+        "SELECT date_part('year', now()), extract(year FROM current_date), trim(' a ')",
+        "SELECT position('a' IN region), substring(region FROM 1 FOR 2), ceil(1.5) FROM sales.orders",
+        "SELECT [1, 2][1], make_array(1), {'a': 1}['a'], coalesce(NULL, 1)",
+        "SELECT count(*), sum(id) FILTER (WHERE id > 1), first_value(id) FROM sales.orders",
+        "SELECT row_number() OVER (ORDER BY id), lag(id) OVER (ORDER BY id) FROM sales.orders",
+        "SELECT * FROM generate_series(1, 1 + 2), range(3)",
+        "WITH RECURSIVE n AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM n WHERE x < 9) SELECT * FROM n",
+        "SELECT uper(region) FROM sales.orders",
+        "SELECT nothing_like_it()",
+        "SELECT input_file_name() FROM sales.orders",
+        "SELECT array_transform([1], x -> x + 1)",
+        "SELECT * FROM no_function(1)",
+        "SELECT @variable",
+    ] {
+        let caps = Arc::new(Caps::new(Duration::from_secs(60)));
+        let (mut state, registry) = session.state(&caps);
+        let statement = crate::sql::parse(sql, session.mesh_name())
+            .unwrap()
+            .statement;
+        let references = state.resolve_table_references(&statement).unwrap();
+        let own = logical_plan(&mut state, &registry, &references, statement.clone()).await;
+        for function in registry.scalar_functions() {
+            state.register_udf(function).unwrap();
+        }
+        for function in registry.table_functions().values() {
+            state.register_udtf(function.name(), Arc::clone(function.function()));
+        }
+        let engines = state.statement_to_plan(statement).await;
+        let [own, engines] = [own, engines].map(|plan| match plan {
+            Ok(plan) => plan.display_indent_schema().to_string(),
+            Err(error) => error.to_string(),
+        });
+        assert_eq!(own, engines, "{sql}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
