@@ -34,8 +34,8 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    /// Of the columns of `wanted` that pass `filters` over the columns of `all`: as many rows as
-    /// are known to be `passing`, or as few as can be guessed.
+    /// Of the columns of `wanted`, and of the rows that pass `filters` over the columns of `all`:
+    /// as many as a run has shown to be `passing`, or a guess.
     pub(super) fn new(
         known: Option<&Known>,
         passing: Option<usize>,
