@@ -38,8 +38,10 @@ struct Seen {
     answer: Answer,
     /// Of the name that never existed.
     absent: Option<Answer>,
-    /// The text of EXPLAIN.
+    /// The text of EXPLAIN, once the answer was given: of what the planner has learnt by it.
     plan: Option<Answer>,
+    /// The answer of that plan, where it depends on sizes.
+    again: Option<Answer>,
 }
 
 /// Failures by case, each with the first combination that showed it.
@@ -112,18 +114,26 @@ async fn look(world: &World, case: &Case, plans: bool) -> Seen {
         }
         None => None,
     };
-    let plan = match (&case.expectation, &answer) {
+    let (plan, again) = match (&case.expectation, &answer) {
         (Expectation::Equal(_) | Expectation::Empty, Ok(_))
             if plans && case.parameters.is_empty() =>
         {
-            Some(observe(world, &format!("EXPLAIN {sql}"), &[]).await)
+            let plan = observe(world, &format!("EXPLAIN {sql}"), &[]).await;
+            let again = match &plan {
+                Ok((_, rows)) if rows.join("\n").contains("JoinExec") => {
+                    Some(observe(world, &sql, &[]).await)
+                }
+                _ => None,
+            };
+            (Some(plan), again)
         }
-        _ => None,
+        _ => (None, None),
     };
     Seen {
         answer,
         absent,
         plan,
+        again,
     }
 }
 
@@ -169,6 +179,11 @@ fn judge(
             }
             if let Some(Err(failure)) = &seen.plan {
                 faults.push(format!("EXPLAIN fails: {failure:?}"));
+            }
+            if let Some(again) = &seen.again
+                && !equal(*compare, again, expected)
+            {
+                faults.push(format!("asked again it says {}", shown(again)));
             }
         }
         Expectation::NotFound(_) => {
@@ -232,6 +247,12 @@ fn differ(case: &Case, before: &Seen, seen: &Seen) -> Option<String> {
             shown(&before.answer),
             shown(&seen.answer)
         ));
+    }
+    if let (Some(a), Some(b)) = (&before.again, &seen.again)
+        && !alike(compare, a, b)
+    {
+        let (a, b) = (shown(a), shown(b));
+        return Some(format!("asked again {a}\n      got {b}"));
     }
     match (&before.plan, &seen.plan) {
         (Some(a), Some(b)) if a != b && !compare.any_plan => {
@@ -311,6 +332,9 @@ fn secrets(case: &Case, seen: &Seen) -> Vec<String> {
         }
     };
     look("the answer", &seen.answer);
+    if let Some(again) = &seen.again {
+        look("the second answer", again);
+    }
     if let Some(plan) = &seen.plan {
         look("the plan", plan);
     }

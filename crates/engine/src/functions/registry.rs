@@ -145,11 +145,9 @@ impl Registry {
     }
 
     /// Every name of a scalar function.
-    pub(crate) fn scalar_names(&self) -> Vec<String> {
+    pub(crate) fn scalar_names(&self) -> impl Iterator<Item = &str> {
         let own = self.own.iter().flat_map(|it| names(it));
         own.chain(NAMED.keys().copied())
-            .map(str::to_owned)
-            .collect()
     }
 
     pub(crate) fn scalar_functions(&self) -> impl Iterator<Item = Arc<ScalarUDF>> {

@@ -142,8 +142,10 @@ impl ContextProvider for Names<'_> {
         self.state.config_options()
     }
 
+    // In order, that the one which is suggested for a misspelt name is always the same.
+
     fn udf_names(&self) -> Vec<String> {
-        self.registry.scalar_names()
+        in_order(self.registry.scalar_names())
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
@@ -151,10 +153,16 @@ impl ContextProvider for Names<'_> {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.state.aggregate_functions().keys().cloned().collect()
+        in_order(self.state.aggregate_functions().keys())
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        self.state.window_functions().keys().cloned().collect()
+        in_order(self.state.window_functions().keys())
     }
+}
+
+fn in_order(names: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    let mut names: Vec<_> = names.into_iter().map(Into::into).collect();
+    names.sort_unstable();
+    names
 }
