@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use weft_audit::Trail;
-use weft_catalog::{Background, CatalogConfig, LiveMesh};
+use weft_catalog::{Background, BlockCacheConfig, CatalogConfig, LiveMesh};
 use weft_engine::{Engine, EngineConfig, audit_tables};
 use weft_mesh::{ByteSize, Secret, SecretRef};
 use weft_server::{Server, ServerConfig, TlsConfig};
@@ -23,6 +23,7 @@ pub(crate) struct Options {
     pub(crate) mesh: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) refresh: Duration,
+    pub(crate) block_cache: Option<BlockCacheConfig>,
     pub(crate) tls: Option<TlsFiles>,
     /// Whether running queries end when their access changes.
     pub(crate) kill_on_revoke: bool,
@@ -116,6 +117,7 @@ impl Running {
             .map_err(|cause| Error::Usage(format!("`--handle-secret`: {cause}")))?;
         let catalog = CatalogConfig {
             refresh: options.refresh,
+            block_cache: options.block_cache,
             ..CatalogConfig::default()
         };
         let live = LiveMesh::open(&options.mesh, catalog)

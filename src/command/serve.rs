@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use weft_catalog::BlockCacheConfig;
 use weft_mesh::{ByteSize, SecretRef};
 
 use crate::config::{self, LogFormat, Logging, TlsFiles};
@@ -102,6 +103,14 @@ pub(crate) struct ServeArgs {
     /// What those of one statement may hold [default: half of --memory-limit]
     #[arg(long, value_name = "SIZE", value_parser = config::parse_size)]
     query_memory_limit: Option<ByteSize>,
+    /// Keep what is read of files in S3 on a disk of this machine, below this folder, and read it
+    /// there the next time: data before any grant, encrypted with a key of this process alone.
+    /// Nothing is left when the server ends; of a storage with `cache: false` nothing is kept
+    #[arg(long, value_name = "FOLDER")]
+    block_cache: Option<PathBuf>,
+    /// How much of the disk that takes from the start, at least 128MiB
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", requires = "block_cache", value_parser = config::parse_size)]
+    block_cache_size: ByteSize,
     /// Where to answer `GET /metrics`, for Prometheus: how much runs, waits, is read and sent.
     /// It asks nobody who they are and names domains: take an address that only operators reach
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -158,10 +167,23 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
             "`--query-memory-limit` is {one}, more than the {all} of `--memory-limit` that all statements have together"
         )));
     }
+    let block_cache = args.block_cache.map(|folder| BlockCacheConfig {
+        folder,
+        size: args.block_cache_size.bytes(),
+    });
+    if let Some(BlockCacheConfig { size, .. }) = block_cache
+        && size < BlockCacheConfig::LEAST
+    {
+        return Err(Error::Usage(format!(
+            "`--block-cache-size` is {}, and a cache needs at least 128MiB",
+            args.block_cache_size
+        )));
+    }
     let running = Running::start(running::Options {
         mesh: args.mesh,
         listen: args.listen,
         refresh: args.refresh,
+        block_cache,
         tls,
         kill_on_revoke: args.kill_on_revoke,
         handle_secrets: args.handle_secret,

@@ -339,8 +339,13 @@ fn serve_takes_what_statements_may_take() {
         let (begin, listen) = (["serve", "--mesh", DEMO], ["--listen", "127.0.0.1:0"]);
         run(&[&begin[..], &listen[..], flags].concat())
     };
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["--statements", "0"], "--statements"),
+        (&["--block-cache-size", "1GiB"], "--block-cache <FOLDER>"),
+        (
+            &["--block-cache", "x", "--block-cache-size", "64MiB"],
+            "`--block-cache-size` is 64MiB, and a cache needs at least 128MiB",
+        ),
         (&["--queue-timeout", "30"], "needs a unit"),
         (&["--statement-timeout", "0s"], "out of range"),
         (
@@ -359,7 +364,19 @@ fn serve_takes_what_statements_may_take() {
         assert!(outcome.err.contains(text), "{flags:?}: {}", outcome.err);
     }
 
+    let outcome = serve(&["--block-cache", DEMO]);
+    assert_eq!((outcome.code, outcome.out.as_str()), (1, ""));
+    let why = format!("the block cache cannot be kept in `{DEMO}`: ");
+    assert!(outcome.err.contains(&why), "{}", outcome.err);
+
+    let folder = tempfile::tempdir().unwrap();
+    let blocks = folder.path().join("blocks");
+    let blocks = blocks.to_str().unwrap();
     let flags = [
+        "--block-cache",
+        blocks,
+        "--block-cache-size",
+        "128MiB",
         "--statements",
         "2",
         "--waiting-statements",

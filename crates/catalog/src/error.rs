@@ -18,6 +18,8 @@ pub enum Error {
     Manifests(Vec<Fault>),
     #[error("the mesh secret cannot be resolved: {0}")]
     Secret(String),
+    #[error("{0}")]
+    BlockCache(String),
     #[error("the engine cannot be set up: {0}")]
     Engine(#[from] DataFusionError),
 }

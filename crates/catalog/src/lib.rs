@@ -42,5 +42,5 @@ pub use live::{
 };
 pub use mesh_snapshot::{Epoch, MeshSnapshot};
 pub use pace::{Gate, Paced};
-pub use store::{DomainReads, StorageRequests};
+pub use store::{BlockCacheConfig, BlockCounts, DomainReads, StorageRequests};
 pub use trace::{StatementSpan, TRACES, counted};

@@ -115,6 +115,7 @@ impl Out<'_> {
             stale_tables,
             reads,
             footers,
+            blocks,
             reloads,
         } = counts;
         self.gauge(
@@ -174,6 +175,19 @@ impl Out<'_> {
             "What the cache of Parquet footers holds.",
             Some(&Unit::Bytes),
             footers.bytes,
+        )?;
+        let Some(blocks) = blocks else {
+            return Ok(());
+        };
+        self.counter(
+            "block_cache_hits",
+            "Blocks of files that were in the block cache.",
+            blocks.hits,
+        )?;
+        self.counter(
+            "block_cache_misses",
+            "Blocks of files that were not in the block cache.",
+            blocks.misses,
         )
     }
 

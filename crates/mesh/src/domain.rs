@@ -50,6 +50,8 @@ pub struct Storage {
     /// object_store's own configuration keys (`region`, `endpoint`, …), all of them harmless.
     pub options: BTreeMap<String, String>,
     pub credentials: Credentials,
+    /// Whether a server may keep what it reads here on a disk of its own.
+    pub cache: bool,
 }
 
 /// The root of a storage. No two roots of one domain are equal; where they nest, a

@@ -96,6 +96,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
         mesh,
         listen,
         refresh: REFRESH,
+        block_cache: None,
         tls: None,
         kill_on_revoke: false,
         handle_secrets: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod across_domains;
 mod apart;
+mod blocks;
 mod changes;
 mod fixture;
 mod keys;

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use weft_audit::Trail;
+use weft_catalog::BlockCacheConfig;
 use weft_engine::{CatalogConfig, Engine, EngineConfig, LiveMesh};
 use weft_server::{Server, ServerConfig, TlsConfig};
 
@@ -30,6 +31,7 @@ pub(crate) struct TestServerConfig {
     pub(crate) drain: Option<Duration>,
     /// Keeps no audit trail, whatever the mesh says.
     pub(crate) unaudited: bool,
+    pub(crate) block_cache: Option<BlockCacheConfig>,
 }
 
 /// A running server; it stops when dropped.
@@ -57,6 +59,7 @@ impl TestServer {
         super::setup();
         let catalog = CatalogConfig {
             refresh: config.refresh.unwrap_or(Duration::from_secs(3600)),
+            block_cache: config.block_cache,
             ..CatalogConfig::default()
         };
         let live = LiveMesh::open(&mesh.mesh_file(), catalog)

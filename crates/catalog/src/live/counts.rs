@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{FooterCounts, LiveMesh, ReloadReport};
 use crate::mesh_snapshot::Epoch;
-use crate::store::DomainReads;
+use crate::store::{BlockCounts, DomainReads};
 
 /// A mesh in numbers. It names domains, and nothing that is below them.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct MeshCounts {
     /// Of every domain that was ever served, by name.
     pub reads: Vec<DomainReads>,
     pub footers: FooterCounts,
+    /// None where no blocks are kept.
+    pub blocks: Option<BlockCounts>,
     pub reloads: ReloadCounts,
 }
 
@@ -22,6 +24,8 @@ pub struct MeshCounts {
 #[derive(Clone, Copy, Debug)]
 pub struct KeptCounts {
     pub footers: FooterCounts,
+    /// None where they are not.
+    pub blocks: Option<BlockCounts>,
     /// Files of all tables, as they were listed last.
     pub listed_files: u64,
     /// How many principals are known to see how large a table, of all tables together.
@@ -71,10 +75,15 @@ impl LiveMesh {
     pub fn kept(&self) -> KeptCounts {
         let snapshot = self.snapshot();
         KeptCounts {
-            footers: self.footers.counts(),
+            footers: self.caches.footers.counts(),
+            blocks: self.block_counts(),
             listed_files: snapshot.listed_files(),
             known_sizes: snapshot.known_sizes(),
         }
+    }
+
+    fn block_counts(&self) -> Option<BlockCounts> {
+        self.caches.blocks.as_ref().map(|blocks| blocks.counts())
     }
 
     /// The mesh in numbers, now.
@@ -84,7 +93,8 @@ impl LiveMesh {
             epoch: snapshot.epoch(),
             stale_tables: snapshot.stale_tables().count(),
             reads: snapshot.store().traffic().reads(),
-            footers: self.footers.counts(),
+            footers: self.caches.footers.counts(),
+            blocks: self.block_counts(),
             reloads: self.reload_counts.counts(),
         }
     }

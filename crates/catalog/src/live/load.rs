@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::execution::cache::cache_manager::CacheManager;
 use weft_mesh::{Domain, Fault, LoadReport, Mesh, Secret, SecretRef};
 use weft_policy::{Authenticator, DomainPolicy, Guardrails, PolicySnapshot};
 
 use super::tables::open_tables;
-use super::{CatalogConfig, ReloadReport};
+use super::{Caches, CatalogConfig, ReloadReport};
 use crate::error::{Error, Result};
 use crate::mask::MaskKeys;
 use crate::mesh_snapshot::{Epoch, Governance, MeshSnapshot};
@@ -60,7 +59,7 @@ struct Good {
 pub(super) async fn assemble(
     manifest: &Path,
     config: &CatalogConfig,
-    caches: &Arc<CacheManager>,
+    caches: &Caches,
     known: &mut Known,
     previous: Option<&MeshSnapshot>,
 ) -> Result<(MeshSnapshot, ReloadReport)> {

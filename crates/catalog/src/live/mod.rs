@@ -33,6 +33,7 @@ pub use self::footers::FooterCounts;
 use self::load::Known;
 use crate::error::{Error, Result};
 use crate::mesh_snapshot::{Epoch, MeshSnapshot};
+use crate::store::{BlockCache, BlockCacheConfig};
 
 /// How a mesh is kept up to date.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct CatalogConfig {
     pub manifest_poll: Duration,
     /// Bytes of Parquet footers that are kept.
     pub footer_cache: usize,
+    /// Where blocks of files are kept that lie elsewhere; nowhere unless it is said.
+    pub block_cache: Option<BlockCacheConfig>,
 }
 
 impl Default for CatalogConfig {
@@ -55,6 +58,7 @@ impl Default for CatalogConfig {
             start_wait: Duration::from_secs(10),
             manifest_poll: Duration::from_secs(3),
             footer_cache: 256 * 1024 * 1024,
+            block_cache: None,
         }
     }
 }
@@ -92,9 +96,7 @@ pub struct LiveMesh {
     /// None where it is held still.
     manifest: Option<PathBuf>,
     config: CatalogConfig,
-    caches: Arc<CacheManager>,
-    /// That of `caches`, which counts.
-    footers: Arc<FooterCache>,
+    caches: Caches,
     reload_counts: Reloads,
     current: ArcSwap<MeshSnapshot>,
     /// One reload at a time.
@@ -114,9 +116,9 @@ impl LiveMesh {
     /// [`Error::Manifests`] with every fault where `mesh.yaml` itself has one. A
     /// domain with a fault is left out, and said in the log.
     pub async fn open(mesh_yaml: &Path, config: CatalogConfig) -> Result<Arc<Self>> {
-        let caches = Caches::new(&config)?;
+        let caches = Caches::open(&config).await?;
         let mut known = Known::default();
-        let assembled = load::assemble(mesh_yaml, &config, &caches.all, &mut known, None);
+        let assembled = load::assemble(mesh_yaml, &config, &caches, &mut known, None);
         let (snapshot, _) = assembled.await?;
         let manifest = Some(mesh_yaml.to_owned());
         Ok(Self::new(manifest, config, caches, snapshot, known))
@@ -132,8 +134,7 @@ impl LiveMesh {
         Arc::new(Self {
             manifest,
             config,
-            caches: caches.all,
-            footers: caches.footers,
+            caches,
             reload_counts: Reloads::default(),
             current: ArcSwap::from_pointee(snapshot),
             known: tokio::sync::Mutex::new(known),
@@ -179,7 +180,7 @@ impl LiveMesh {
                 tracing::error!(%error, "reload refused, the last good manifests stay in force");
                 let faults = match error {
                     Error::Manifests(faults) => faults,
-                    Error::Secret(_) | Error::Engine(_) => Vec::new(),
+                    Error::Secret(_) | Error::BlockCache(_) | Error::Engine(_) => Vec::new(),
                 };
                 ReloadReport::kept(&before, faults)
             }
@@ -220,10 +221,18 @@ struct Caches {
     all: Arc<CacheManager>,
     /// One of them.
     footers: Arc<FooterCache>,
+    /// Below all tables.
+    blocks: Option<Arc<BlockCache>>,
 }
 
 impl Caches {
-    fn new(config: &CatalogConfig) -> Result<Self> {
+    async fn open(config: &CatalogConfig) -> Result<Self> {
+        let blocks = match &config.block_cache {
+            Some(config) => Some(Arc::new(
+                BlockCache::open(config).await.map_err(Error::BlockCache)?,
+            )),
+            None => None,
+        };
         let footers = Arc::new(FooterCache::new(config.footer_cache));
         let counted: Arc<FileMetadataCache> = Arc::<FooterCache>::clone(&footers);
         let all = CacheManager::try_new(&CacheManagerConfig {
@@ -236,7 +245,11 @@ impl Caches {
             list_files_cache_ttl: None,
             metadata_cache_limit: config.footer_cache,
         })?;
-        Ok(Self { all, footers })
+        Ok(Self {
+            all,
+            footers,
+            blocks,
+        })
     }
 }
 

@@ -23,7 +23,11 @@ impl LiveMesh {
             .products()
             .iter()
             .filter(|t| Arc::ptr_eq(t.storage(), storage));
-        let changed = list_tables(snapshot.store(), tables, None).await;
+        let listed = list_tables(snapshot.store(), tables, None).await;
+        if listed.is_whole {
+            storage.note_listed(true);
+        }
+        let changed = listed.changed;
         if changed.is_empty() {
             return;
         }
@@ -40,13 +44,20 @@ impl LiveMesh {
     }
 }
 
-/// Lists what `tables` need and returns the tables that changed, old and new. A
-/// listing that takes longer than `at_most` is left for another time.
+/// What came of listing some tables.
+pub(super) struct Listed {
+    /// Old and new.
+    pub(super) changed: Vec<(Arc<ProductTable>, Arc<ProductTable>)>,
+    /// Whether no listing failed.
+    is_whole: bool,
+}
+
+/// Lists what `tables` need. A listing that takes longer than `at_most` is left for another time.
 pub(super) async fn list_tables<'a>(
     store: &MeshStore,
     tables: impl IntoIterator<Item = &'a Arc<ProductTable>>,
     at_most: Option<Duration>,
-) -> Vec<(Arc<ProductTable>, Arc<ProductTable>)> {
+) -> Listed {
     let mut by_prefix: BTreeMap<_, Vec<&Arc<ProductTable>>> = BTreeMap::new();
     for table in tables {
         let prefix = table.table().source.location.prefix();
@@ -62,17 +73,27 @@ pub(super) async fn list_tables<'a>(
                 Err(_) => {
                     let tables = tables.len();
                     tracing::warn!(storage = %key, tables, "tables are not listed yet and unavailable until then");
-                    return Vec::new();
+                    return (false, Vec::new());
                 }
             },
         };
-        tables
+        if listing.is_err() {
+            tables.iter().for_each(|it| it.storage().note_listed(false));
+        }
+        let changed = tables
             .into_iter()
             .filter_map(|old| Some((Arc::clone(old), listed(old, &listing)?)))
-            .collect()
+            .collect();
+        (listing.is_ok(), changed)
     });
-    let changed: Vec<Vec<_>> = futures::future::join_all(listings).await;
-    changed.into_iter().flatten().collect()
+    let listed: Vec<(bool, Vec<_>)> = futures::future::join_all(listings).await;
+    Listed {
+        is_whole: listed.iter().all(|(is_listed, _)| *is_listed),
+        changed: listed
+            .into_iter()
+            .flat_map(|(_, changed)| changed)
+            .collect(),
+    }
 }
 
 /// The table over a new listing, if it is not the table that it was.

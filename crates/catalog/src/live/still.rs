@@ -54,8 +54,8 @@ impl LiveMesh {
             start_wait: Duration::ZERO,
             ..CatalogConfig::default()
         };
-        let caches = Caches::new(&config)?;
-        let (store, products) = open_tables(&domains, &caches.all, &config, None).await;
+        let caches = Caches::open(&config).await?;
+        let (store, products) = open_tables(&domains, &caches, &config, None).await;
         let governance = Governance {
             mesh_name: mesh.name.to_string(),
             domains,
@@ -79,7 +79,9 @@ impl LiveMesh {
             .products()
             .iter()
             .filter(|product| tables.contains(product.id()));
-        let listed = list_tables(snapshot.store(), wanted, Some(at_most)).await;
+        let listed = list_tables(snapshot.store(), wanted, Some(at_most))
+            .await
+            .changed;
         self.swap(|now| {
             let products = now.products().iter().map(|table| {
                 let new = listed.iter().find(|(old, _)| Arc::ptr_eq(old, table));
@@ -137,10 +139,10 @@ impl LiveMesh {
             product.id().clone(),
             Arc::new(table),
             Arc::clone(&storage),
-            Arc::clone(&self.caches),
+            Arc::clone(&self.caches.all),
         ));
         let store = MeshStore::new([storage]);
-        let listed = list_tables(&store, [&unlisted], None).await;
+        let listed = list_tables(&store, [&unlisted], None).await.changed;
         Ok(listed
             .into_iter()
             .next()
@@ -166,6 +168,7 @@ fn storage_of(table: &TableId) -> Result<(StorageKey, weft_mesh::Storage)> {
         },
         options: BTreeMap::new(),
         credentials: Credentials::None,
+        cache: false,
     };
     Ok((key, storage))
 }

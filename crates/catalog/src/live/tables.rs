@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::execution::cache::cache_manager::CacheManager;
 use weft_mesh::{Column, Domain, Span, Table};
 
-use super::CatalogConfig;
 use super::refresh::list_tables;
+use super::{Caches, CatalogConfig};
 use crate::mesh_snapshot::MeshSnapshot;
 use crate::product::ProductTable;
 use crate::store::{MeshStore, Storage, StorageKey};
@@ -16,7 +15,7 @@ use crate::store::{MeshStore, Storage, StorageKey};
 /// tables are listed for as long as `start_wait` allows.
 pub(super) async fn open_tables(
     domains: &[Arc<Domain>],
-    caches: &Arc<CacheManager>,
+    caches: &Caches,
     config: &CatalogConfig,
     previous: Option<&MeshSnapshot>,
 ) -> (MeshStore, Vec<Arc<ProductTable>>) {
@@ -35,7 +34,8 @@ pub(super) async fn open_tables(
             let storage = existing.map_or_else(
                 || {
                     let storage = Storage::open(key.clone(), manifest);
-                    Arc::new(storage.counted_in(traffic.of(&key.domain)))
+                    let storage = storage.counted_in(traffic.of(&key.domain));
+                    Arc::new(storage.cached_in(caches.blocks.clone()))
                 },
                 Arc::clone,
             );
@@ -59,7 +59,9 @@ pub(super) async fn open_tables(
     let store = MeshStore::new(storages.into_values()).counted_in(traffic);
     let is_waited_for = !config.start_wait.is_zero();
     let new = products.iter().filter(|p| is_waited_for && p.is_unlisted());
-    let listed = list_tables(&store, new, Some(config.start_wait)).await;
+    let listed = list_tables(&store, new, Some(config.start_wait))
+        .await
+        .changed;
     for table in &mut products {
         if let Some((_, new)) = listed.iter().find(|(old, _)| Arc::ptr_eq(old, table)) {
             *table = Arc::clone(new);
@@ -72,7 +74,7 @@ fn product(
     domain: &Domain,
     table: &Table,
     storage: &Arc<Storage>,
-    caches: &Arc<CacheManager>,
+    caches: &Caches,
     old: Option<&Arc<ProductTable>>,
 ) -> Arc<ProductTable> {
     let old =
@@ -87,7 +89,7 @@ fn product(
         id,
         Arc::new(table.clone()),
         Arc::clone(storage),
-        Arc::clone(caches),
+        Arc::clone(&caches.all),
     );
     Arc::new(match old {
         // Only words have changed: the files and their values are the same.

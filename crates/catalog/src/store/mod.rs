@@ -7,8 +7,10 @@
 //! storage: `mesh://data/<domain>/<storage>/<key>`.
 //!
 //! [`MeshStore`] routes a path to its [`Storage`]; [`PinnedStore`] lets one
-//! table's scans read the files of one listing and nothing else.
+//! table's scans read the files of one listing and nothing else, from [`BlockCache`] what was read
+//! before.
 
+mod blocks;
 mod local;
 mod mesh;
 mod pinned;
@@ -19,6 +21,8 @@ mod storage;
 pub(crate) mod tests;
 mod traffic;
 
+pub(crate) use blocks::BlockCache;
+pub use blocks::{BlockCacheConfig, BlockCounts};
 pub(crate) use mesh::MeshStore;
 pub(crate) use pinned::PinnedStore;
 pub(crate) use read_only::{ReadOnly, Reads, failed};

@@ -15,15 +15,12 @@ use object_store::{
 };
 
 use super::mesh::MeshStore;
-use super::read_only::{Reads, failed};
+use super::read_only::{Reads, UNREACHABLE, failed};
 use super::storage::Storage;
 
 /// A whole file is read in parts of this size: a slow query holds no connection
 /// open meanwhile, and no timeout of a request ends it.
 const PART: u64 = 8 * 1024 * 1024;
-
-/// What errors of the storage itself are called: `Generic data source error: …`.
-const UNREACHABLE: &str = "data source";
 
 /// Parts that are fetched ahead of the reader.
 const PARTS_AHEAD: usize = 2;
@@ -104,7 +101,41 @@ impl PinnedStore {
             range: Some(GetRange::Bounded(range)),
             ..GetOptions::default()
         };
-        self.get_pinned(location, options).await?.bytes().await
+        let pin = self.pin(location)?;
+        self.get_part(pin, options).await?.bytes().await
+    }
+
+    /// Block by block, where blocks of the file are kept: those that are there need no answer of
+    /// the storage.
+    async fn get_part(&self, pin: &ObjectMeta, options: GetOptions) -> Result<GetResult> {
+        let kept = self.storage.blocks_of(pin).filter(|_| !options.head);
+        let Some((blocks, object)) = kept else {
+            return self.get_pinned(&pin.location, options).await;
+        };
+        let range = match &options.range {
+            Some(range) => range.as_range(pin.size).map_err(|error| Error::Generic {
+                store: UNREACHABLE,
+                source: Box::new(error),
+            })?,
+            None => 0..pin.size,
+        };
+        let fetch = |range| async {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(range)),
+                ..GetOptions::default()
+            };
+            let result = self.get_pinned(&pin.location, options).await?;
+            // Without a tag it may be what the file was before.
+            let may_be_kept = result.meta.e_tag.is_some();
+            Ok((result.bytes().await?, may_be_kept))
+        };
+        let read = blocks.read(&object, range.clone(), fetch).await?;
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(stream::iter(read.into_iter().map(Ok)).boxed()),
+            meta: pin.clone(),
+            range,
+            attributes: Attributes::default(),
+        })
     }
 
     fn get_in_parts(&self, pin: &ObjectMeta) -> GetResult {
@@ -160,7 +191,7 @@ impl Reads for PinnedStore {
         if options.range.is_none() && !options.head && pin.size > PART {
             return Ok(self.get_in_parts(pin));
         }
-        self.get_pinned(location, options).await
+        self.get_part(pin, options).await
     }
 
     /// A query never lists.

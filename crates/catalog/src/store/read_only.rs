@@ -15,6 +15,9 @@ use object_store::{
     PutPayload, PutResult, RenameOptions, Result, coalesce_ranges,
 };
 
+/// What errors of a storage itself are called: `Generic data source error: …`.
+pub(crate) const UNREACHABLE: &str = "data source";
+
 /// What a store does for us: reading and listing.
 #[async_trait]
 pub(crate) trait Reads: fmt::Debug + Send + Sync + 'static {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard, Notify, Semaphore};
 use tokio::time::timeout;
 use weft_mesh::{Secret, StorageUrl};
 
+use super::blocks::{BlockCache, Object};
 use super::local::LocalFolder;
 use super::read_only::{ReadOnly, failed};
 use super::s3;
@@ -72,6 +73,10 @@ pub(crate) struct Storage {
     lists: AtomicU64,
     /// Counted for the domain as well.
     traffic: Arc<Traffic>,
+    /// Where blocks of its objects are kept.
+    blocks: Option<Arc<BlockCache>>,
+    /// Whether all of it could be listed the last time.
+    is_listed: AtomicBool,
     /// Somebody saw data that is not as listed.
     stale: Notify,
     refreshing: Mutex<()>,
@@ -125,6 +130,8 @@ impl Storage {
             gets: AtomicU64::new(0),
             lists: AtomicU64::new(0),
             traffic: Arc::default(),
+            blocks: None,
+            is_listed: AtomicBool::new(true),
             stale: Notify::new(),
             refreshing: Mutex::new(()),
         }
@@ -134,6 +141,25 @@ impl Storage {
     pub(crate) fn counted_in(mut self, traffic: Arc<Traffic>) -> Self {
         self.traffic = traffic;
         self
+    }
+
+    /// The same storage, of whose objects blocks are kept there.
+    pub(crate) fn cached_in(mut self, blocks: Option<Arc<BlockCache>>) -> Self {
+        self.blocks = blocks;
+        self
+    }
+
+    /// Says whether it could be listed just now: no, where a part of it could not.
+    pub(crate) fn note_listed(&self, is_listed: bool) {
+        self.is_listed.store(is_listed, Ordering::Relaxed);
+    }
+
+    /// Where blocks of `object` may be, and what it is called there. Of a storage that cannot be
+    /// listed, as one whose domain has withdrawn the key, nothing is read that was kept.
+    pub(crate) fn blocks_of(&self, object: &ObjectMeta) -> Option<(&BlockCache, Object)> {
+        let blocks = self.blocks.as_deref();
+        let blocks = blocks.filter(|_| self.is_listed.load(Ordering::Relaxed))?;
+        Some((blocks, Object::of(&self.manifest, object)?))
     }
 
     #[cfg(test)]

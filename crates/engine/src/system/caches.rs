@@ -59,7 +59,7 @@ impl KeptPlans {
 
     fn row(&self) -> Row {
         Row {
-            entries: Arc::strong_count(&self.0.now).saturating_sub(1) as u64,
+            entries: Some(Arc::strong_count(&self.0.now).saturating_sub(1) as u64),
             hits: Some(self.0.hits.load(Ordering::Relaxed)),
             misses: Some(self.0.misses.load(Ordering::Relaxed)),
             ..Row::new("plans")
@@ -83,7 +83,7 @@ pub(crate) struct Caches {
 
 struct Row {
     cache: &'static str,
-    entries: u64,
+    entries: Option<u64>,
     bytes: Option<u64>,
     most_bytes: Option<u64>,
     hits: Option<u64>,
@@ -94,7 +94,7 @@ impl Row {
     fn new(cache: &'static str) -> Self {
         Self {
             cache,
-            entries: 0,
+            entries: None,
             bytes: None,
             most_bytes: None,
             hits: None,
@@ -118,9 +118,16 @@ impl Caches {
         };
         let kept = live.kept();
         let footers = kept.footers;
-        vec![
+        let blocks = kept.blocks.map(|blocks| Row {
+            most_bytes: Some(blocks.most_bytes),
+            hits: Some(blocks.hits),
+            misses: Some(blocks.misses),
+            ..Row::new("blocks")
+        });
+        let mut rows: Vec<_> = blocks.into_iter().collect();
+        rows.extend([
             Row {
-                entries: footers.entries,
+                entries: Some(footers.entries),
                 bytes: Some(footers.bytes),
                 most_bytes: Some(footers.most_bytes),
                 hits: Some(footers.hits),
@@ -128,19 +135,20 @@ impl Caches {
                 ..Row::new("footers")
             },
             Row {
-                entries: kept.listed_files,
+                entries: Some(kept.listed_files),
                 ..Row::new("listings")
             },
             self.plans.row(),
             Row {
-                entries: kept.known_sizes,
+                entries: Some(kept.known_sizes),
                 ..Row::new("sizes")
             },
             Row {
-                entries: self.admission.slow_statements() as u64,
+                entries: Some(self.admission.slow_statements() as u64),
                 ..Row::new("slow_statements")
             },
-        ]
+        ]);
+        rows
     }
 }
 
@@ -159,10 +167,15 @@ impl SystemTable for Caches {
             SystemColumn::new(
                 "cache",
                 DataType::Utf8,
-                "footers of Parquet files, listings of files, plans that wait for their call, \
-                 sizes of tables as principals see them, slow_statements of late",
+                "blocks of files on disk where the server keeps some, footers of Parquet files, \
+                 listings of files, plans that wait for their call, sizes of tables as \
+                 principals see them, slow_statements of late",
             ),
-            number("entries", "how many of them there are"),
+            number(
+                "entries",
+                "how many of them there are; NULL where nobody counts them",
+            )
+            .nullable(),
             number("bytes", "what they take; NULL where nobody measures it").nullable(),
             number("most_bytes", "what they may take; likewise").nullable(),
             number(
@@ -194,7 +207,7 @@ impl SystemTable for Caches {
                 };
                 let columns = vec![
                     text(rows.iter().map(|row| row.cache)),
-                    all(|row| Some(row.entries)),
+                    all(|row| row.entries),
                     all(|row| row.bytes),
                     all(|row| row.most_bytes),
                     all(|row| row.hits),

@@ -175,11 +175,13 @@ async fn crowded(patience: Duration) -> (Mesh, RunningQuery) {
 async fn settled(mesh: &Mesh) -> usize {
     let mut tasks = 0;
     let mut since = Instant::now();
+    let started = Instant::now();
     while tasks == 0 || since.elapsed() < Duration::from_millis(300) {
         let running = mesh.engine.running_tasks();
         if running != tasks {
             (tasks, since) = (running, Instant::now());
         }
+        assert!(started.elapsed() < Duration::from_secs(60), "{tasks} tasks");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     tasks

@@ -104,6 +104,7 @@ fn read_storage(source: &Source, node: &Node) -> Option<StorageDraft> {
         .as_ref()
         .map(|(_, (url, _))| matches!(url, StorageUrl::S3 { .. }));
     let (options, credentials) = read_access(source, &fields, is_s3);
+    let cache = read_cache(source, &fields);
     fields.finish();
     let (written, (url, folder)) = url?;
     Some(StorageDraft {
@@ -112,10 +113,26 @@ fn read_storage(source: &Source, node: &Node) -> Option<StorageDraft> {
             url,
             options,
             credentials: credentials?,
+            cache: cache?,
         },
         written: written.to_owned(),
         folder,
     })
+}
+
+/// Whether what is read may be kept: yes, unless the domain says no.
+fn read_cache(source: &Source, fields: &Fields<'_>) -> Option<bool> {
+    let Some(node) = fields.get("cache") else {
+        return Some(true);
+    };
+    let cache = node.as_boolean();
+    if cache.is_none() {
+        source
+            .error(node, "wrong-value", "`cache` is neither `true` nor `false`")
+            .help("write `cache: false` where no server may keep on its disk what it reads here")
+            .report();
+    }
+    cache
 }
 
 /// How a place is opened; `is_s3` is `None` where its URL could not be read.

@@ -1,5 +1,7 @@
 //! The mesh's store over folders in a temporary directory.
 
+mod blocks;
+
 use std::fs;
 use std::path::Path as FsPath;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ pub(crate) fn local_storage(domain: &str, storage: &str, root: &FsPath) -> Arc<S
         },
         options: Default::default(),
         credentials: Credentials::None,
+        cache: true,
     };
     let key = StorageKey {
         domain: domain.to_owned(),
@@ -388,6 +391,7 @@ async fn a_storage_is_a_prefix_of_whole_segments() {
         },
         options: Default::default(),
         credentials: Credentials::Anonymous,
+        cache: true,
     };
     let key = StorageKey {
         domain: "sales".to_owned(),
@@ -417,6 +421,7 @@ fn a_storage_without_its_secrets_says_why() {
         },
         options: Default::default(),
         credentials,
+        cache: true,
     };
     let key = || StorageKey {
         domain: "sales".to_owned(),

@@ -229,6 +229,32 @@ fn s3_storages() {
 }
 
 #[test]
+fn a_domain_says_whether_its_files_are_kept() {
+    for (more, cache) in [("", true), ("cache: false", false), ("cache: true", true)] {
+        let fixture = Fixture::new();
+        let more = format!("credentials: anonymous\n    {more}");
+        s3(
+            &fixture,
+            "s3://bucket/lake/",
+            &more,
+            "s3://bucket/lake/*.csv",
+        );
+        assert_eq!(fixture.sales().storages[0].cache, cache, "{more}");
+    }
+    let fixture = Fixture::new();
+    fixture.edit(
+        SALES_YAML,
+        "url: ./data/\n",
+        "url: ./data/\n    cache: never\n",
+    );
+    let fault = fixture.fault();
+    assert!(
+        fault.contains("error[wrong-value]: `cache` is neither `true` nor `false`"),
+        "{fault}"
+    );
+}
+
+#[test]
 fn s3_prefixes_are_compared_segment_by_segment() {
     for (url, location) in [
         ("s3://bucket/sales", "s3://bucket/sales2/a.csv"),
