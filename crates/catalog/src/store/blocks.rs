@@ -10,21 +10,22 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use bytes::Bytes;
 use foyer::{
     BlockEngineConfig, Code, DeviceBuilder, FsDeviceBuilder, HybridCache, HybridCacheBuilder,
-    HybridCachePolicy, PsyncIoEngineConfig, RecoverMode,
+    HybridCachePolicy, PsyncIoEngineConfig, RecoverMode, Spawner,
 };
 use fs4::fs_std::FileExt;
 use futures::future::join_all;
-use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{Error, ObjectMeta, Result};
 use rand::RngCore;
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 use weft_mesh::StorageUrl;
 use zeroize::Zeroizing;
@@ -35,16 +36,19 @@ use super::read_only::UNREACHABLE;
 /// wanted.
 const BLOCK: u64 = 1024 * 1024;
 
-/// Blocks that are looked for together, and fetched with one request where none is here.
-const WINDOW: u64 = 8;
-const WINDOWS_AT_ONCE: usize = 2;
+/// A disk that takes longer for a block is no help, and is left alone for a while.
+const IN_TIME: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 5 });
+const A_WHILE: Duration = Duration::from_secs(30);
 
-/// A disk that takes longer for a block is no help.
-const IN_TIME: Duration = Duration::from_secs(2);
+/// Threads that wait for the disk.
+const THREADS: usize = 16;
 
 /// What is kept in memory of what the disk has, and what a small block counts there.
 const IN_MEMORY: usize = 32 * 1024 * 1024;
 const LEAST_WEIGHT: usize = 4096;
+
+/// Of [`AES_256_GCM`].
+const TAG_LEN: usize = 16;
 
 /// What is beyond while the disk is slow is not kept.
 const TO_BE_WRITTEN: usize = 32 * 1024 * 1024;
@@ -85,6 +89,9 @@ pub(crate) struct BlockCache {
     blocks: HybridCache<Key, Sealed>,
     /// Of this process alone.
     seal: RandomizedNonceKey,
+    _threads: Threads,
+    /// Until when the disk is left alone.
+    paused: Mutex<Option<Instant>>,
     hits: AtomicU64,
     misses: AtomicU64,
     most_bytes: u64,
@@ -99,7 +106,7 @@ struct Key([u8; 32]);
 struct Sealed(Vec<u8>);
 
 impl Sealed {
-    const MOST: usize = NONCE_LEN + BLOCK as usize + 16;
+    const MOST: usize = NONCE_LEN + BLOCK as usize + TAG_LEN;
 }
 
 impl Code for Key {
@@ -161,14 +168,20 @@ impl BlockCache {
             .folder
             .join(format!("weft-blocks-{}", Uuid::new_v4()));
         private_folder(&own).map_err(|error| cannot(&error))?;
-        let blocks = Self::in_folder(&own, size).await;
+        let (threads, spawner) = Threads::start().map_err(|error| cannot(&error))?;
+        let blocks = Self::in_folder(&own, size, spawner).await;
         // They are open by now.
+        let files = open_files(&own);
         let removed = fs::remove_dir_all(&own);
-        let blocks = blocks.map_err(|reason| cannot(&reason))?;
+        let blocks = blocks.map_err(|error| cannot(&error))?;
         removed.map_err(|error| cannot(&error))?;
+        let reserved = files.and_then(|files| reserve(&files));
+        reserved.map_err(|error| cannot(&format!("its disk cannot be reserved: {error}")))?;
         Ok(Self {
             blocks,
             seal,
+            _threads: threads,
+            paused: Mutex::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             most_bytes: size,
@@ -178,17 +191,18 @@ impl BlockCache {
     async fn in_folder(
         folder: &FsPath,
         size: u64,
-    ) -> std::result::Result<HybridCache<Key, Sealed>, String> {
+        spawner: Spawner,
+    ) -> foyer::Result<HybridCache<Key, Sealed>> {
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         let device = FsDeviceBuilder::new(folder)
             .with_capacity(bytes(size))
-            .build()
-            .map_err(|error| error.to_string())?;
+            .build()?;
         let part = (size / PARTS).clamp(LEAST_PART, MOST_PART);
         let disk = BlockEngineConfig::new(device)
             .with_block_size(bytes(part))
-            .with_buffer_pool_size(TO_BE_WRITTEN);
-        let blocks = HybridCacheBuilder::new()
+            .with_buffer_pool_size(TO_BE_WRITTEN)
+            .with_submit_queue_size_threshold(TO_BE_WRITTEN);
+        HybridCacheBuilder::new()
             .with_name("blocks")
             .with_policy(HybridCachePolicy::WriteOnInsertion)
             .memory(IN_MEMORY)
@@ -197,11 +211,9 @@ impl BlockCache {
             .with_io_engine_config(PsyncIoEngineConfig::new())
             .with_engine_config(disk)
             .with_recover_mode(RecoverMode::None)
+            .with_spawner(spawner)
             .build()
             .await
-            .map_err(|error| error.to_string())?;
-        reserve(folder).map_err(|error| error.to_string())?;
-        Ok(blocks)
     }
 
     /// Waits until what was kept so far is on disk, or was dropped.
@@ -218,8 +230,8 @@ impl BlockCache {
         }
     }
 
-    /// The bytes of `range` of `object`, block by block. What is not here comes from `fetch`, which
-    /// says whether it may be kept.
+    /// The bytes of `range` of `object`, block by block, all of them in memory: it is no longer than
+    /// [`PART`](super::pinned::PART). What is not here comes from `fetch`, which says whether it may be kept.
     ///
     /// # Errors
     /// Those of `fetch`, and of a storage that answers with more or less than it was asked for.
@@ -232,30 +244,7 @@ impl BlockCache {
     where
         F: Future<Output = Result<(Bytes, bool)>> + Send,
     {
-        let (first, end) = (range.start / BLOCK, range.end.div_ceil(BLOCK));
-        let windows = (0..(end - first).div_ceil(WINDOW)).map(|window| {
-            let start = first + window * WINDOW;
-            start..end.min(start + WINDOW)
-        });
-        let read: Vec<Vec<Bytes>> = stream::iter(windows)
-            .map(|numbers| self.read_window(object, &range, numbers, &fetch))
-            .buffered(WINDOWS_AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(read.concat())
-    }
-
-    /// What the blocks of `numbers` have of `range`.
-    async fn read_window<F>(
-        &self,
-        object: &Object,
-        range: &Range<u64>,
-        numbers: Range<u64>,
-        fetch: &(impl Fn(Range<u64>) -> F + Sync),
-    ) -> Result<Vec<Bytes>>
-    where
-        F: Future<Output = Result<(Bytes, bool)>> + Send,
-    {
+        let numbers = range.start / BLOCK..range.end.div_ceil(BLOCK);
         let found = numbers.clone().map(|number| self.find(object, number));
         let found = join_all(found).await;
         let here = found.iter().flatten().count();
@@ -266,7 +255,7 @@ impl BlockCache {
         for run in runs(numbers.zip(found)) {
             match run {
                 Run::Found(number, block) => {
-                    read.push(within(&block, &object.place(number), range));
+                    read.push(within(&block, &object.place(number), &range));
                 }
                 Run::Missing(numbers) => {
                     let wanted = numbers.start * BLOCK..object.place(numbers.end - 1).end;
@@ -278,7 +267,7 @@ impl BlockCache {
                         let block = within(&bytes, &wanted, &object.place(number));
                         self.keep(object, number, &block);
                     }
-                    read.push(within(&bytes, &wanted, range));
+                    read.push(within(&bytes, &wanted, &range));
                 }
             }
         }
@@ -287,7 +276,7 @@ impl BlockCache {
 
     fn keep(&self, object: &Object, number: u64, block: &[u8]) {
         let key = object.key(number);
-        let mut sealed = Vec::with_capacity(Sealed::MOST);
+        let mut sealed = Vec::with_capacity(NONCE_LEN + block.len() + TAG_LEN);
         sealed.extend_from_slice(&[0; NONCE_LEN]);
         sealed.extend_from_slice(block);
         let (nonce, text) = sealed.split_at_mut(NONCE_LEN);
@@ -301,6 +290,9 @@ impl BlockCache {
 
     /// A block that is here in time, and is the one that was kept.
     async fn find(&self, object: &Object, number: u64) -> Option<Bytes> {
+        if self.is_paused() {
+            return None;
+        }
         let key = object.key(number);
         let found = match timeout(IN_TIME, self.blocks.get(&key)).await {
             Ok(Ok(found)) => found?,
@@ -309,7 +301,8 @@ impl BlockCache {
                 return None;
             }
             Err(_) => {
-                tracing::debug!("a block could not be read in time");
+                tracing::warn!(pause = ?A_WHILE, "the disk of the block cache does not answer");
+                *self.paused() = Some(Instant::now() + A_WHILE);
                 return None;
             }
         };
@@ -321,6 +314,40 @@ impl BlockCache {
         block.truncate(length);
         let place = object.place(number);
         (length as u64 == place.end - place.start).then(|| block.into())
+    }
+}
+
+impl BlockCache {
+    fn paused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused().is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// Threads of the cache alone: a disk that hangs holds nobody else's, nor the end of the process.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start() -> io::Result<(Self, Spawner)> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(THREADS)
+            .thread_name("weft-blocks")
+            .enable_all()
+            .build()?;
+        let spawner = runtime.handle().clone().into();
+        Ok((Self(Some(runtime)), spawner))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -416,10 +443,14 @@ fn another_part() -> Error {
     }
 }
 
-/// Takes the disk for all files in `folder`: where it is full later, the engine's writers end.
-fn reserve(folder: &FsPath) -> io::Result<()> {
-    for file in fs::read_dir(folder)? {
-        let file = File::options().write(true).open(file?.path())?;
+fn open_files(folder: &FsPath) -> io::Result<Vec<File>> {
+    let files = fs::read_dir(folder)?.map(|file| File::options().write(true).open(file?.path()));
+    files.collect()
+}
+
+/// Takes the disk for `files`: where it is full later, the engine's writers end.
+fn reserve(files: &[File]) -> io::Result<()> {
+    for file in files {
         file.allocate(file.metadata()?.len())?;
     }
     Ok(())

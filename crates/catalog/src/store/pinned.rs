@@ -18,9 +18,9 @@ use super::mesh::MeshStore;
 use super::read_only::{Reads, UNREACHABLE, failed};
 use super::storage::Storage;
 
-/// A whole file is read in parts of this size: a slow query holds no connection
+/// A whole file, and all that goes through blocks, is read in parts of this size: a slow query holds no connection
 /// open meanwhile, and no timeout of a request ends it.
-const PART: u64 = 8 * 1024 * 1024;
+pub(super) const PART: u64 = 8 * 1024 * 1024;
 
 /// Parts that are fetched ahead of the reader.
 const PARTS_AHEAD: usize = 2;
@@ -119,6 +119,9 @@ impl PinnedStore {
             })?,
             None => 0..pin.size,
         };
+        if range.end - range.start > PART {
+            return Ok(self.get_in_parts(pin, range));
+        }
         let fetch = |range| async {
             let options = GetOptions {
                 range: Some(GetRange::Bounded(range)),
@@ -138,10 +141,12 @@ impl PinnedStore {
         })
     }
 
-    fn get_in_parts(&self, pin: &ObjectMeta) -> GetResult {
-        let (size, location) = (pin.size, pin.location.clone());
+    fn get_in_parts(&self, pin: &ObjectMeta, range: Range<u64>) -> GetResult {
+        let location = pin.location.clone();
         let this = self.clone();
-        let parts = (0..size.div_ceil(PART)).map(move |n| n * PART..size.min((n + 1) * PART));
+        let Range { start, end } = range;
+        let parts = (start / PART..end.div_ceil(PART))
+            .map(move |n| start.max(n * PART)..end.min(n.saturating_add(1).saturating_mul(PART)));
         let body = stream::iter(parts)
             .map(move |range| {
                 let (this, location) = (this.clone(), location.clone());
@@ -151,7 +156,7 @@ impl PinnedStore {
         GetResult {
             payload: GetResultPayload::Stream(body.boxed()),
             meta: pin.clone(),
-            range: 0..size,
+            range,
             attributes: Attributes::default(),
         }
     }
@@ -189,7 +194,7 @@ impl Reads for PinnedStore {
     async fn get(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let pin = self.pin(location)?;
         if options.range.is_none() && !options.head && pin.size > PART {
-            return Ok(self.get_in_parts(pin));
+            return Ok(self.get_in_parts(pin, 0..pin.size));
         }
         self.get_part(pin, options).await
     }
