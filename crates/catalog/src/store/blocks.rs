@@ -230,8 +230,9 @@ impl BlockCache {
         }
     }
 
-    /// The bytes of `range` of `object`, block by block, all of them in memory: it is no longer than
-    /// [`PART`](super::pinned::PART). What is not here comes from `fetch`, which says whether it may be kept.
+    /// The bytes of `range` of `object`, block by block, all of them in memory: it is no longer
+    /// than [`PART`](super::pinned::PART). What is not here comes from `fetch`, which says whether
+    /// it may be kept.
     ///
     /// # Errors
     /// Those of `fetch`, and of a storage that answers with more or less than it was asked for.
