@@ -6,16 +6,9 @@ use tempfile::TempDir;
 use tonic::Code;
 use weft_catalog::BlockCacheConfig;
 
-use super::fixture::{PASSWORD, READINGS, lake, mesh, readings};
-use crate::support::{Key, MeshDir, TestS3, TestServer, TestServerConfig, contract};
+use super::fixture::{BUCKET, FILE, KEY, PASSWORD, READINGS, lake, mesh, readings};
+use crate::support::{MeshDir, TestS3, TestServer, TestServerConfig, contract};
 
-const KEY: Key = Key {
-    id: "SALESKEYID",
-    secret: "secret-of-sales",
-    places: &["acme-sales/lake/"],
-};
-const BUCKET: &str = "acme-sales";
-const FILE: &str = "lake/readings/a.parquet";
 const ALL: &str = "SELECT id, value FROM sales.readings ORDER BY id";
 
 /// `ana` sees all rows, `bo` those below 10 and no value.

@@ -5,18 +5,11 @@ use std::time::{Duration, Instant};
 use tonic::Code;
 
 use super::fixture::{
-    PASSWORD, assert_names_the_table, assert_tells_nothing, mesh, readings, secrets_of,
-    with_readings,
+    BUCKET, FILE, KEY, PASSWORD, assert_names_the_table, assert_tells_nothing, mesh, readings,
+    secrets_of, with_readings,
 };
-use crate::support::{Key, MeshDir, TestClient, TestS3, TestServer, TestServerConfig};
+use crate::support::{MeshDir, TestClient, TestS3, TestServer, TestServerConfig};
 
-const KEY: Key = Key {
-    id: "SALESKEYID",
-    secret: "secret-of-sales",
-    places: &["acme-sales/lake/"],
-};
-const BUCKET: &str = "acme-sales";
-const FILE: &str = "lake/readings/a.parquet";
 const SUM: &str = "SELECT sum(value) FROM sales.readings";
 
 async fn lake_of_one_file() -> (TestS3, MeshDir) {

@@ -14,6 +14,17 @@ use crate::support::{Key, MeshDir, TestClient, TestS3, contract};
 
 pub(super) const PASSWORD: &str = "pw";
 
+/// What opens the lake of `sales`.
+pub(super) const KEY: Key = Key {
+    id: "SALESKEYID",
+    secret: "secret-of-sales",
+    places: &["acme-sales/lake/"],
+};
+
+/// Where that lies, and the one file of those who need no more.
+pub(super) const BUCKET: &str = "acme-sales";
+pub(super) const FILE: &str = "lake/readings/a.parquet";
+
 pub(super) const ALL_TO_ANA: &str = "- {name: all, to: [user:ana], on: \"*\", columns: \"*\"}";
 
 /// The columns of [`readings`].

@@ -1,13 +1,7 @@
 //! Keys as other writers make them.
 
-use super::fixture::{ALL_TO_ANA, PASSWORD, READINGS, lake, mesh, readings};
-use crate::support::{Key, TestS3, TestServer, contract};
-
-const KEY: Key = Key {
-    id: "SALESKEYID",
-    secret: "secret-of-sales",
-    places: &["acme-sales/lake/"],
-};
+use super::fixture::{ALL_TO_ANA, KEY, PASSWORD, READINGS, lake, mesh, readings};
+use crate::support::{TestS3, TestServer, contract};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_name_of_a_file_is_read() {

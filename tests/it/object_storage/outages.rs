@@ -5,18 +5,11 @@ use std::time::{Duration, Instant};
 use tonic::{Code, Status};
 
 use super::fixture::{
-    PASSWORD, assert_names_the_table, assert_neighbour_lives, assert_tells_nothing, mesh, readings,
-    secret_file, secrets_of, with_neighbour, with_readings,
+    BUCKET, FILE, KEY, PASSWORD, assert_names_the_table, assert_neighbour_lives,
+    assert_tells_nothing, mesh, readings, secret_file, secrets_of, with_neighbour, with_readings,
 };
-use crate::support::{Fault, Key, MeshDir, Operation, TestS3, TestServer};
+use crate::support::{Fault, MeshDir, Operation, TestS3, TestServer};
 
-const KEY: Key = Key {
-    id: "SALESKEYID",
-    secret: "secret-of-sales",
-    places: &["acme-sales/lake/"],
-};
-const BUCKET: &str = "acme-sales";
-const FILE: &str = "lake/readings/a.parquet";
 const SUM: &str = "SELECT sum(value) FROM sales.readings";
 
 async fn lake_and_neighbour() -> (TestS3, MeshDir) {

@@ -1,13 +1,8 @@
 //! How often the store is asked.
 
-use super::fixture::{PASSWORD, mesh, readings, with_readings};
-use crate::support::{Key, TestS3, TestServer};
+use super::fixture::{KEY, PASSWORD, mesh, readings, with_readings};
+use crate::support::{TestS3, TestServer};
 
-const KEY: Key = Key {
-    id: "SALESKEYID",
-    secret: "secret-of-sales",
-    places: &["acme-sales/lake/"],
-};
 const URL: &str = "s3://acme-sales/lake/";
 const LOCATION: &str = "s3://acme-sales/lake/readings/**/*.parquet";
 
