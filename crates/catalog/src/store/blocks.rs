@@ -303,7 +303,7 @@ impl BlockCache {
             }
             Err(_) => {
                 tracing::warn!(pause = ?A_WHILE, "the disk of the block cache does not answer");
-                *self.paused() = Some(Instant::now() + A_WHILE);
+                self.pause();
                 return None;
             }
         };
@@ -316,9 +316,12 @@ impl BlockCache {
         let place = object.place(number);
         (length as u64 == place.end - place.start).then(|| block.into())
     }
-}
 
-impl BlockCache {
+    /// Leaves the disk alone for a while.
+    pub(super) fn pause(&self) {
+        *self.paused() = Some(Instant::now() + A_WHILE);
+    }
+
     fn paused(&self) -> MutexGuard<'_, Option<Instant>> {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -287,6 +287,21 @@ async fn a_long_range_comes_in_parts() {
     assert!(answer.unwrap() == bytes[MIB + 1..20 * MIB - 1]);
 }
 
+/// As one that does not answer is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_left_alone_is_not_missed() {
+    let lake = Lake::new().await;
+    lake.put("a", b"of the storage").await;
+    let storage = lake.storage(&manifest(), "sales");
+    let pinned = lake.pinned(&storage).await;
+    let a = Path::from("sales/lake/a");
+    pinned.get(&a).await.unwrap();
+    lake.blocks.pause();
+    let read = pinned.get(&a).await.unwrap().bytes().await.unwrap();
+    assert_eq!(read, "of the storage");
+    assert_eq!(storage.requests().get, 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn its_files_have_no_name_and_its_folder_says_why_not() {
     let lake = Lake::new().await;
