@@ -33,8 +33,9 @@ mod trace;
 
 pub use error::{Error, Result, SourceError, SourceErrorKind};
 pub use governed::{
-    Freshness, GovernedCatalog, GovernedScanExec, GovernedTable, KnownColumn, KnownTable, Reading,
-    SealRefused, Shown, UserPushdown, VisibleColumn, VisibleTable, known_tables,
+    Freshness, GovernedCatalog, GovernedScanExec, GovernedTable, KnownColumn, KnownTable,
+    QuietFilters, Reading, SealRefused, Shown, UserPushdown, VisibleColumn, VisibleTable,
+    known_tables,
 };
 pub use live::{
     Background, CatalogConfig, FooterCounts, KeptCounts, LiveMesh, MeshCounts, ReloadCounts,

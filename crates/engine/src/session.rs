@@ -27,7 +27,9 @@ use datafusion::{
 };
 use tracing::Span;
 use uuid::Uuid;
-use weft_catalog::{Epoch, GovernedCatalog, MeshSnapshot, StatementSpan, VisibleTable};
+use weft_catalog::{
+    Epoch, GovernedCatalog, MeshSnapshot, QuietFilters, StatementSpan, VisibleTable,
+};
 use weft_policy::{Allowance, Owner, Principal, Viewer};
 
 use self::{catalogs::SessionCatalogs, time_zone::time_zone};
@@ -263,6 +265,7 @@ impl GovernedSession {
             .with_window_functions(registry.window_functions())
             .with_analyzer_rules(registry.analyzer_rules())
             .with_optimizer_rules(interruptible(Optimizer::new().rules, caps))
+            .with_physical_optimizer_rule(Arc::new(QuietFilters))
             .build();
         let config = Arc::clone(state.config_options());
         let properties = state.execution_props_mut();

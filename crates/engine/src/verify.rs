@@ -15,7 +15,7 @@ use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::streaming::StreamingTableExec;
 use datafusion::physical_plan::work_table::WorkTableExec;
-use weft_catalog::{GovernedScanExec, MeshSnapshot};
+use weft_catalog::{GovernedScanExec, MeshSnapshot, QuietFilters};
 use weft_policy::Viewer;
 
 use crate::system::SystemScanExec;
@@ -24,6 +24,18 @@ use crate::system::SystemScanExec;
 ///
 /// The reason is for the log: it may name what the principal must not know.
 pub(crate) fn verify(
+    plan: &Arc<dyn ExecutionPlan>,
+    snapshot: &MeshSnapshot,
+    viewer: &Viewer,
+) -> Result<(), String> {
+    match QuietFilters::are_in(plan) {
+        Ok(true) => verify_sources(plan, snapshot, viewer),
+        Ok(false) => Err("a dynamic filter could be heard".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn verify_sources(
     plan: &Arc<dyn ExecutionPlan>,
     snapshot: &MeshSnapshot,
     viewer: &Viewer,
@@ -45,7 +57,7 @@ pub(crate) fn verify(
     }
     children
         .into_iter()
-        .try_for_each(|child| verify(child, snapshot, viewer))
+        .try_for_each(|child| verify_sources(child, snapshot, viewer))
 }
 
 /// Leaves that hold no data of the mesh: literals, `information_schema`,

@@ -18,6 +18,8 @@ mod leakproof;
 mod lower;
 mod partitions;
 mod private_session;
+mod quiet_filters;
+mod row_filter;
 mod scan;
 mod stream;
 mod table;
@@ -29,6 +31,7 @@ mod visible_rows;
 
 pub use catalog::{GovernedCatalog, VisibleColumn, VisibleTable};
 pub use known::{Freshness, KnownColumn, KnownTable, Reading, Shown, known_tables};
+pub use quiet_filters::QuietFilters;
 pub use scan::GovernedScanExec;
 pub use table::{GovernedTable, UserPushdown};
 pub use verify::SealRefused;

@@ -18,7 +18,8 @@
 //! pushed filters that [`super::leakproof`] accepts, and dynamic filters over
 //! columns that are clear on every visible row.
 
-use std::fmt;
+mod display;
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -37,14 +38,14 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-    ReplaceChildrenOptions,
+    ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
 };
 use weft_policy::PrincipalId;
 
 use super::entitlement::EntitlementTables;
 use super::estimate::Estimate;
 use super::private_session::{private_config, private_options};
+use super::row_filter::RowFilter;
 use super::stream::SealedStream;
 use super::traced::{ScanSpans, metric_total};
 use super::visible_rows::{Filters, Footers, RunCount, Told, VisibleRows};
@@ -218,6 +219,22 @@ impl GovernedScanExec {
         }
     }
 
+    /// The same with those of its dynamic filters alone that may stay; `None` if all of them may,
+    /// as they may where no row is hidden.
+    pub(super) fn with_filters(
+        &self,
+        may_stay: impl Fn(&Arc<dyn PhysicalExpr>) -> bool,
+    ) -> Result<Option<Self>> {
+        if self.hides_no_row || self.dynamic_filters.iter().all(&may_stay) {
+            return Ok(None);
+        }
+        let filters = self.dynamic_filters.iter().filter(|it| may_stay(it));
+        let filters: Vec<_> = filters.cloned().collect();
+        let inner = dynamic_filter::push(&filters, &self.base, private_options())
+            .map_err(|e| redact(&self.identity.table, e))?;
+        Ok(Some(self.with_inner(inner, filters)))
+    }
+
     /// What a run will tell that is not known yet.
     fn to_learn(&self) -> Option<Told> {
         let known = self.rows.known();
@@ -289,70 +306,6 @@ impl GovernedScanExec {
     }
 }
 
-/// Hand-written: the policy, the raw columns and the files stay out of it.
-impl fmt::Debug for GovernedScanExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GovernedScanExec")
-            .field("table", &self.identity.table.to_string())
-            .field("schema", self.properties.eq_properties.schema())
-            .finish_non_exhaustive()
-    }
-}
-
-impl DisplayAs for GovernedScanExec {
-    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let schema = self.properties.eq_properties.schema();
-        let columns: Vec<&str> = schema.fields().iter().map(|c| c.name().as_str()).collect();
-        match kind {
-            DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(
-                    f,
-                    "GovernedScanExec: table={}, projection=[{}]",
-                    self.identity.table,
-                    columns.join(", ")
-                )?;
-                if !self.pushed.is_empty() {
-                    write!(f, ", pushed=[{}]", self.pushed.join(", "))?;
-                }
-                if let Some(limit) = self.limit {
-                    write!(f, ", limit={limit}")?;
-                }
-                if !self.dynamic_filters.is_empty() {
-                    // Names only: the values in a dynamic filter come from the other side of a join.
-                    write!(f, ", dynamic=[{}]", self.dynamic_columns().join(", "))?;
-                }
-                Ok(())
-            }
-            DisplayFormatType::TreeRender => {
-                writeln!(f, "table={}", self.identity.table)?;
-                writeln!(f, "columns={}", columns.join(", "))?;
-                if !self.pushed.is_empty() {
-                    writeln!(f, "pushed={}", self.pushed.join(", "))?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-impl GovernedScanExec {
-    fn dynamic_columns(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .dynamic_filters
-            .iter()
-            .flat_map(|f| {
-                f.children()
-                    .into_iter()
-                    .filter_map(|c| c.downcast_ref::<Column>())
-                    .map(|c| c.name().to_owned())
-            })
-            .collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-}
-
 impl ExecutionPlan for GovernedScanExec {
     fn name(&self) -> &'static str {
         "GovernedScanExec"
@@ -421,7 +374,12 @@ impl ExecutionPlan for GovernedScanExec {
             counter,
             span,
         );
-        Ok(Box::pin(Paced::new(Box::pin(sealed), &context)))
+        let paced = Box::pin(Paced::new(Box::pin(sealed), &context));
+        if self.dynamic_filters.is_empty() {
+            return Ok(paced);
+        }
+        let size = context.session_config().batch_size();
+        Ok(Box::pin(RowFilter::new(paced, &self.dynamic_filters, size)))
     }
 
     /// What `estimate.rs` makes of what the principal may know.

@@ -181,7 +181,8 @@ fn verify_expr(
         .try_for_each(|child| verify_expr(child, input, seal))
 }
 
-fn is_total(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
+/// Whether no row can make `expr` fail, if none can make its children fail.
+pub(super) fn is_total(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
     if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
         return is_comparison(*binary.op()) || matches!(binary.op(), Operator::And | Operator::Or);
     }
