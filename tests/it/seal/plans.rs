@@ -185,7 +185,8 @@ async fn dynamic_filters_stay_where_nothing_can_be_heard_of_them() {
             "SELECT s FROM {keys} JOIN (SELECT id, avg(y) AS s FROM t GROUP BY id) t ON t.id = v.k"
         ),
         format!(
-            "SELECT b.y FROM {keys} JOIN (t JOIN (VALUES ('EU', 1)) b(name, y) ON t.region = b.name AND 100/t.y > b.y) ON t.id = v.k"
+            "SELECT n FROM {keys} JOIN (SELECT id, n FROM t LEFT JOIN (VALUES ('EU', 1)) b(name, n) \
+             ON t.region = b.name AND 100/t.y > b.n) t ON t.id = v.k"
         ),
         "SELECT id, 100/y FROM t ORDER BY id DESC LIMIT 3".to_owned(),
         "SELECT id FROM t WHERE 100/y > 0 ORDER BY id DESC LIMIT 3".to_owned(),
