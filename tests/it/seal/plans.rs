@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use datafusion::config::ConfigOptions;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use weft_catalog::{GovernedScanExec, QuietFilters};
+use weft_catalog::GovernedScanExec;
 
 use super::fixture::{Fixture, Format, ROWS, observe};
 
-const POLICY: &str = "region = 'EU'";
+pub(super) const POLICY: &str = "region = 'EU'";
 
-async fn governed(hidden: i64) -> (Fixture, SessionContext) {
+pub(super) async fn governed(hidden: i64) -> (Fixture, SessionContext) {
     let fixture = Fixture::new(Format::Parquet, hidden, POLICY);
     let ctx = fixture
         .governed(SessionConfig::new().with_target_partitions(2))
@@ -23,7 +20,7 @@ async fn governed(hidden: i64) -> (Fixture, SessionContext) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "queries of the test itself")]
-async fn plan(ctx: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
+pub(super) async fn plan(ctx: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
     ctx.sql(sql)
         .await
         .unwrap()
@@ -32,7 +29,7 @@ async fn plan(ctx: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
         .unwrap()
 }
 
-fn text(plan: &Arc<dyn ExecutionPlan>) -> String {
+pub(super) fn text(plan: &Arc<dyn ExecutionPlan>) -> String {
     displayable(plan.as_ref()).indent(true).to_string()
 }
 
@@ -43,7 +40,7 @@ fn sealed(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<dyn ExecutionPlan>> {
     plan.children().into_iter().flat_map(sealed).collect()
 }
 
-fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
+pub(super) fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
     sealed(plan)
         .iter()
         .filter_map(|s| s.downcast_ref::<GovernedScanExec>())
@@ -52,7 +49,7 @@ fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
 }
 
 /// Runs the plan and returns it with its metrics filled.
-async fn run(ctx: &SessionContext, sql: &str) -> (Arc<dyn ExecutionPlan>, usize) {
+pub(super) async fn run(ctx: &SessionContext, sql: &str) -> (Arc<dyn ExecutionPlan>, usize) {
     let plan = plan(ctx, sql).await;
     let batches = collect(Arc::clone(&plan), ctx.task_ctx()).await.unwrap();
     (plan, batches.iter().map(|b| b.num_rows()).sum())
@@ -111,141 +108,6 @@ async fn row_groups_are_pruned_by_the_users_filter_inside_the_seal() {
 }
 
 #[tokio::test]
-async fn the_dynamic_filter_of_a_join_reaches_the_parquet_reader() {
-    let (_fixture, ctx) = governed(50).await;
-    let join =
-        "SELECT count(*) FROM (VALUES (CAST(2001 AS BIGINT)), (2007)) v(k) JOIN t ON t.id = v.k";
-    let (plan, _) = run(&ctx, join).await;
-    assert!(text(&plan).contains("dynamic=[id]"), "{}", text(&plan));
-    let (all, _) = run(&ctx, "SELECT count(id) FROM t").await;
-    assert!(
-        metric(&plan, "bytes_scanned") < metric(&all, "bytes_scanned"),
-        "{}",
-        text(&plan)
-    );
-    // Over an expression it stays outside.
-    let computed = text(
-        &self::plan(
-            &ctx,
-            "SELECT count(*) FROM (VALUES (1), (2)) v(k) JOIN t ON CAST(t.ssn AS INT) = v.k",
-        )
-        .await,
-    );
-    assert!(!computed.contains("dynamic="), "{computed}");
-}
-
-/// Rows that the other side of a join has no key for are not handed out to be looked up.
-#[tokio::test]
-async fn rows_that_a_join_does_not_want_do_not_leave_the_seal() {
-    let (_fixture, ctx) = governed(50).await;
-    let keys = "(VALUES (CAST(3 AS BIGINT)), (2004), (2001)) v(k)";
-    for (sql, probed) in [
-        (format!("SELECT y FROM {keys} JOIN t ON t.id = v.k"), 2),
-        (
-            format!("SELECT y FROM t WHERE t.id IN (SELECT k FROM {keys})"),
-            2,
-        ),
-        // All rows of the other side are returned, so all have to come.
-        (
-            format!("SELECT y FROM t LEFT JOIN {keys} ON t.id = v.k"),
-            1500,
-        ),
-    ] {
-        let (plan, _) = run(&ctx, &sql).await;
-        assert_eq!(join_metric(&plan, "input_rows"), probed, "{}", text(&plan));
-    }
-}
-
-fn join_metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
-    let own = plan.is::<HashJoinExec>().then(|| plan.metrics()).flatten();
-    let own = own.and_then(|metrics| metrics.sum_by_name(name));
-    let below = plan.children().into_iter();
-    own.map_or(0, |it| it.as_usize()) + below.map(|it| join_metric(it, name)).sum::<usize>()
-}
-
-/// A row group that is left out by hidden rows' bounds could be told by a row in it that fails.
-#[tokio::test]
-async fn dynamic_filters_stay_where_nothing_can_be_heard_of_them() {
-    let keys = "(VALUES (CAST(3 AS BIGINT)), (2004)) v(k)";
-    let quiet = [
-        format!("SELECT y FROM {keys} JOIN t ON t.id = v.k"),
-        "SELECT 100/y FROM (VALUES (CAST(3 AS BIGINT), 1)) v(k, n) JOIN t ON t.id = k AND 100/(y + n) > 0".to_owned(),
-        format!(
-            "SELECT c FROM {keys} JOIN (SELECT id, count(*) AS c FROM t GROUP BY id) t ON t.id = v.k"
-        ),
-        "SELECT id, note FROM t ORDER BY id DESC LIMIT 3".to_owned(),
-        "SELECT max(id) FROM t".to_owned(),
-    ];
-    let loud = [
-        format!("SELECT y FROM {keys} JOIN t ON t.id = v.k WHERE 100/y > 0"),
-        format!(
-            "SELECT w FROM {keys} JOIN (SELECT id, 100/y AS w FROM t WHERE CAST(ssn AS INT) > 0) t ON t.id = v.k WHERE w > 3"
-        ),
-        format!(
-            "SELECT s FROM {keys} JOIN (SELECT id, avg(y) AS s FROM t GROUP BY id) t ON t.id = v.k"
-        ),
-        format!(
-            "SELECT n FROM {keys} JOIN (SELECT id, n FROM t LEFT JOIN (VALUES ('EU', 1)) b(name, n) \
-             ON t.region = b.name AND 100/t.y > b.n) t ON t.id = v.k"
-        ),
-        "SELECT id, 100/y FROM t ORDER BY id DESC LIMIT 3".to_owned(),
-        "SELECT id FROM t WHERE 100/y > 0 ORDER BY id DESC LIMIT 3".to_owned(),
-        "SELECT max(id) FROM t WHERE 100/y > 0".to_owned(),
-    ];
-    for (policy, hides) in [(POLICY, true), ("", false)] {
-        let fixture = Fixture::new(Format::Parquet, 50, policy);
-        let ctx = fixture
-            .governed(SessionConfig::new().with_target_partitions(2))
-            .await;
-        for (sqls, is_loud) in [(&quiet[..], false), (&loud[..], true)] {
-            for sql in sqls {
-                let plan = plan(&ctx, sql).await;
-                let offered = text(&plan).contains("dynamic=");
-                let ruled = QuietFilters.optimize(plan, &ConfigOptions::new()).unwrap();
-                let stays = text(&ruled).contains("dynamic=");
-                assert_eq!(
-                    stays,
-                    offered && !(hides && is_loud),
-                    "{sql}\n{}",
-                    text(&ruled)
-                );
-                assert!(offered, "nothing is shown by {sql}\n{}", text(&ruled));
-                assert!(QuietFilters::are_in(&ruled).unwrap());
-            }
-        }
-    }
-}
-
-/// Of several filters each is judged by its own way down, and those that stay still work.
-#[tokio::test]
-async fn one_seal_keeps_its_filter_when_another_loses_its_own() {
-    let (_fixture, ctx) = governed(50).await;
-    let sql = "SELECT a.y FROM (VALUES (CAST(3 AS BIGINT)), (2004)) v(k) JOIN t a ON a.id = v.k \
-               JOIN (SELECT id FROM t WHERE 100/y > 0) b ON b.id = a.id";
-    let both = plan(&ctx, sql).await;
-    assert_eq!(
-        text(&both).matches("dynamic=").count(),
-        2,
-        "{}",
-        text(&both)
-    );
-    let one = QuietFilters.optimize(both, &ConfigOptions::new()).unwrap();
-    assert_eq!(text(&one).matches("dynamic=").count(), 1, "{}", text(&one));
-    let batches = collect(Arc::clone(&one), ctx.task_ctx()).await.unwrap();
-    assert_eq!(batches.iter().map(|b| b.num_rows()).sum::<usize>(), 2);
-    // Two rows of the one, all that are visible of the other.
-    assert_eq!(join_metric(&one, "input_rows"), 2 + 1500, "{}", text(&one));
-}
-
-#[tokio::test]
-async fn a_topk_on_a_clear_column_reads_less() {
-    let (_fixture, ctx) = governed(50).await;
-    let (plan, rows) = run(&ctx, "SELECT id, note FROM t ORDER BY id DESC LIMIT 3").await;
-    assert_eq!(rows, 3);
-    assert!(text(&plan).contains("dynamic=[id]"), "{}", text(&plan));
-}
-
-#[tokio::test]
 async fn counts_are_counted_and_never_read_off_a_footer() {
     let (_fixture, ctx) = governed(50).await;
     let plan = plan(&ctx, "SELECT count(*), min(id), max(id) FROM t").await;
@@ -253,6 +115,25 @@ async fn counts_are_counted_and_never_read_off_a_footer() {
     let count = observe(&ctx, "SELECT count(*) FROM t").await.unwrap();
     assert_ne!(count, vec![ROWS.to_string()]);
     assert_ne!(count, vec!["0".to_owned()]);
+}
+
+/// Of columns of which nothing is known.
+#[tokio::test]
+async fn a_comparison_with_one_value_is_taken_to_leave_a_tenth() {
+    let (_fixture, ctx) = governed(50).await;
+    run(&ctx, "SELECT * FROM t").await;
+    for (filter, left) in [
+        ("tenant = 'acme'", 150),
+        ("'acme' = tenant AND note = '1,2'", 15),
+        ("tenant LIKE 'a%'", 300),
+        ("tenant = 'acme' AND note LIKE '1%' AND note <> '1,2'", 30),
+        ("tenant = 'acme' OR note = '1,2'", 300),
+    ] {
+        let plan = plan(&ctx, &format!("SELECT y FROM t WHERE {filter}")).await;
+        let statistics = sealed(&plan)[0].statistics_from_inputs(&[], &StatisticsArgs::new());
+        let rows = statistics.unwrap().num_rows;
+        assert_eq!(rows.get_value(), Some(&left), "{filter}");
+    }
 }
 
 /// Whatever files there are, and however many of them are left after pruning.

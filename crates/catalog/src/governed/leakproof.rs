@@ -11,7 +11,7 @@ use datafusion::logical_expr::expr::{Between, InList, Like};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
 
 /// Longer `LIKE` patterns are not compiled inside the seal.
-const LONGEST_PATTERN: usize = 1024;
+pub(super) const LONGEST_PATTERN: usize = 1024;
 
 /// The columns that a filter may be pushed on, with their types.
 #[derive(Debug)]

@@ -5,6 +5,9 @@
 //! that made the filter. That costs a look for every row, so a filter that lets most rows pass is
 //! left alone for a while: the look is worth it when it saves at least as much as it takes.
 //!
+//! So which of the rows that nobody wants leave all the same is a matter of the batches before
+//! them, and of hidden rows: nothing above may tell, which is seen to by [`super::quiet_filters`].
+//!
 //! The filters are those that the seal has accepted: over clear columns of visible rows, with
 //! values that the principal may see. They only ever spare work, so one that cannot be evaluated
 //! lets everything pass. One that still changes, like that of a TopK, is left to the readers:
@@ -59,7 +62,8 @@ impl RowFilter {
         }
     }
 
-    fn sift(&mut self, batch: RecordBatch) -> Result<()> {
+    /// The batch itself where there is nothing to leave out and nothing waits.
+    fn sift(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>> {
         let mut all: Option<BooleanArray> = None;
         for filter in &mut self.filters {
             let Some(passing) = filter.passing(&batch) else {
@@ -72,9 +76,10 @@ impl RowFilter {
         }
         match all.filter(|all| all.true_count() < batch.num_rows()) {
             Some(all) => self.passed.push_batch_with_filter(batch, &all)?,
+            None if self.passed.is_empty() => return Ok(Some(batch)),
             None => self.passed.push_batch(batch)?,
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -171,7 +176,8 @@ impl Stream for RowFilter {
             }
             let end = match ready!(self.inner.poll_next_unpin(cx)) {
                 Some(Ok(batch)) => match self.sift(batch) {
-                    Ok(()) => continue,
+                    Ok(Some(batch)) => return Poll::Ready(Some(Ok(batch))),
+                    Ok(None) => continue,
                     Err(error) => Some(error),
                 },
                 Some(Err(error)) => Some(error),

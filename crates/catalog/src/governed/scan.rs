@@ -440,17 +440,19 @@ impl ExecutionPlan for GovernedScanExec {
         if self.limit.is_some() || !order.iter().all(|key| self.is_open(&key.expr)) {
             return Ok(SortOrderPushdownResult::Unsupported);
         }
-        Ok(
-            match partitions::unspread(&self.inner)
-                .try_pushdown_sort(order)
-                .map_err(|e| redact(&self.identity.table, e))?
-            {
-                SortOrderPushdownResult::Exact { inner }
-                | SortOrderPushdownResult::Inexact { inner } => SortOrderPushdownResult::Inexact {
-                    inner: Arc::new(self.with_inner(inner, self.dynamic_filters.clone())),
-                },
-                SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
-            },
-        )
+        let sorted = |plan: &Arc<dyn ExecutionPlan>| {
+            let sorted = partitions::unspread(plan).try_pushdown_sort(order);
+            sorted
+                .map(SortOrderPushdownResult::into_inner)
+                .map_err(|e| redact(&self.identity.table, e))
+        };
+        let (Some(base), Some(inner)) = (sorted(&self.base)?, sorted(&self.inner)?) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        let mut sorted = self.with_inner(inner, self.dynamic_filters.clone());
+        sorted.base = base;
+        Ok(SortOrderPushdownResult::Inexact {
+            inner: Arc::new(sorted),
+        })
     }
 }

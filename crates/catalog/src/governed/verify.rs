@@ -181,7 +181,8 @@ fn verify_expr(
         .try_for_each(|child| verify_expr(child, input, seal))
 }
 
-/// Whether no row can make `expr` fail, if none can make its children fail.
+/// Whether no row can make `expr` fail, if none can make its children fail. Not only of what is in
+/// a seal: users write the expressions between a seal and who makes a filter for it.
 pub(super) fn is_total(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
     if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
         return is_comparison(*binary.op()) || matches!(binary.op(), Operator::And | Operator::Or);
@@ -192,13 +193,15 @@ pub(super) fn is_total(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
     if let Some(cast) = expr.downcast_ref::<CastExpr>() {
         return is_total_cast(cast, input);
     }
+    if let Some(like) = expr.downcast_ref::<LikeExpr>() {
+        return like.pattern().is::<Literal>();
+    }
     expr.is::<Column>()
         || expr.is::<Literal>()
         || expr.is::<CaseExpr>()
         || expr.is::<InListExpr>()
         || expr.is::<IsNullExpr>()
         || expr.is::<IsNotNullExpr>()
-        || expr.is::<LikeExpr>()
         || expr.is::<NotExpr>()
 }
 
