@@ -1,4 +1,5 @@
-//! The last look at a plan before it runs: every source is sealed.
+//! The last look at a plan before it runs: every source is sealed, and no dynamic filter is in a
+//! seal where it could be heard.
 //!
 //! Raw tables have no name, so a plan that reads one cannot be written; this
 //! check is there for the day when that is no longer true. What it does not
@@ -20,7 +21,8 @@ use weft_policy::Viewer;
 
 use crate::system::SystemScanExec;
 
-/// Refuses a plan with a source that is not sealed for `viewer` on `snapshot`.
+/// Refuses a plan with a source that is not sealed for `viewer` on `snapshot`, and one that
+/// [`QuietFilters`] would change.
 ///
 /// The reason is for the log: it may name what the principal must not know.
 pub(crate) fn verify(

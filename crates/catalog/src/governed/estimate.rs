@@ -26,8 +26,8 @@ const UNTOLD: usize = 64 * 16 * 16 * 16;
 /// What a filter leaves of which nothing is known, as the engine has it.
 const A_FIFTH: f64 = 0.2;
 
-/// What `column = value` leaves of a column of which nothing is known (Selinger et al., "Access path
-/// selection in a relational database management system", 1979).
+/// What `column = value` leaves of a column of which nothing is known (Selinger et al., "Access
+/// path selection in a relational database management system", 1979).
 const A_TENTH: f64 = 0.1;
 
 /// No filter is taken to leave less: values do not lie evenly in their range.
