@@ -24,6 +24,7 @@ use crate::{
     execute::{RunningQueries, end_what_is_revoked},
     memory::QueryPool,
     metrics::{Gauges, Metrics},
+    plan::RecentStatements,
     runtime::QueryRuntime,
     session::{GovernedSession, NoObjectStores},
     system::{Caches, KeptPlans, SystemTable, SystemTables},
@@ -76,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Admission,
     pub(crate) system: SystemTables,
     pub(crate) kept_plans: KeptPlans,
+    pub(crate) recent: Arc<RecentStatements>,
     pub(crate) metrics: Metrics,
     memory: Arc<dyn MemoryPool>,
     environment: RuntimeEnv,
@@ -179,6 +181,12 @@ impl Engine {
         self.shared.admission.counts()
     }
 
+    /// How many statements are known, and how often one was asked again.
+    pub(crate) fn recent(&self) -> (usize, u64) {
+        let counts = self.shared.recent.counts();
+        (counts.entries, counts.hits)
+    }
+
     /// Tasks of running queries.
     pub(crate) fn running_tasks(&self) -> usize {
         let runtime = &self.shared.runtime;
@@ -205,12 +213,15 @@ impl Shared {
             patience: config.queue_timeout,
         });
         let kept_plans = KeptPlans::default();
-        let caches: Arc<dyn SystemTable> = Arc::new(Caches::new(live, &kept_plans, &admission));
+        let recent = Arc::<RecentStatements>::default();
+        let caches = Caches::new(live, &kept_plans, &recent, &admission);
+        let caches: Arc<dyn SystemTable> = Arc::new(caches);
         let mut system_tables = config.system_tables.clone();
         system_tables.push(caches);
         Ok(Arc::new(Self {
             system: SystemTables::new(&system_tables),
             kept_plans,
+            recent,
             admission,
             config,
             runtime,
@@ -270,5 +281,11 @@ impl Shared {
             memory_pool: Arc::new(pool),
             ..self.environment.clone()
         })
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.runtime.drop_there(self.recent.take());
     }
 }

@@ -69,6 +69,19 @@ pub(crate) fn files(plan: &LogicalPlan) -> Result<usize> {
     Ok(files)
 }
 
+/// Whether no table of a plan is of the engine itself, as those of `information_schema` are.
+pub(crate) fn reads_products_only(plan: &LogicalPlan) -> Result<bool> {
+    let mut of_products = 0_usize;
+    each_table(plan, |_, _| of_products += 1)?;
+    let mut scans = 0_usize;
+    plan.apply_with_subqueries(|node| {
+        scans += usize::from(matches!(node, LogicalPlan::TableScan(_)));
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(classify)?;
+    Ok(scans == of_products)
+}
+
 /// Calls `see` with every scan of a governed table, and the columns that it asks for.
 fn each_table(
     plan: &LogicalPlan,

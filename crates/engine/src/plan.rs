@@ -8,18 +8,17 @@ mod lineage;
 mod logical;
 mod parameters;
 mod physical;
+mod recent;
 mod shape;
+mod statement;
 mod weight;
 mod yielding;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use datafusion::{
-    arrow::datatypes::SchemaRef,
-    common::ScalarValue,
-    execution::context::{SQLOptions, SessionState},
-    logical_expr::LogicalPlan,
-    physical_plan::ExecutionPlan,
+    arrow::datatypes::SchemaRef, common::ScalarValue, execution::context::SessionState,
+    logical_expr::LogicalPlan, physical_plan::ExecutionPlan,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -30,22 +29,21 @@ use weft_policy::{Owner, Viewer};
 use self::{
     parameters::Parameters,
     physical::{made_again, physical_query, task_context},
-    shape::is_ordered,
+    statement::plan_statement,
 };
 use crate::{
     engine::Shared,
-    error::{Error, Result, classify, with_references},
+    error::{Error, Result, classify},
     execute::RunningQuery,
-    footprint::{self, Footprint, NamedTable, TableRead},
+    footprint::{Footprint, NamedTable, TableRead},
     functions::Caps,
-    session::{GovernedSession, described},
-    sql::{self, ExplainAccess},
+    session::GovernedSession,
     system::KeptPlan,
     trace,
 };
 
 pub use self::lineage::{ColumnLineage, Lineage, Part, SourceColumn};
-pub(crate) use self::{logical::logical_plan, physical::PhysicalQuery};
+pub(crate) use self::{logical::logical_plan, physical::PhysicalQuery, recent::RecentStatements};
 
 /// A statement that is checked, resolved and planned, and that has not run.
 ///
@@ -332,126 +330,10 @@ impl fmt::Debug for PlannedQuery {
     }
 }
 
-async fn plan_statement(
-    session: GovernedSession,
-    sql: String,
-    query_id: Uuid,
-) -> Result<PlannedQuery> {
-    let parsed = sql::parse(&sql, session.mesh_name())?;
-    let caps = Arc::new(Caps::new(session.shared().config.plan_timeout));
-    let (mut state, registry) = session.state(&caps);
-    let references = state
-        .resolve_table_references(&parsed.statement)
-        .map_err(classify)?;
-    session.note_names(|schema| footprint::named(&references, schema));
-    let (statement, explains) = (parsed.statement, parsed.explains_access);
-    if let Some(ExplainAccess::Of { principal, purpose }) = explains {
-        let lines = explain_access::of_other(&session, &statement, &principal, purpose).await?;
-        return explanation(session, query_id, state, caps, lines).await;
-    }
-    let logical = logical_plan(&mut state, &registry, &references, statement).await;
-    let logical = logical.map_err(|error| {
-        let names = (session.mesh_name(), session.default_schema());
-        with_references(error, &references, names, |table| {
-            session.whom_to_ask(table)
-        })
-    })?;
-    read_only(&logical)?;
-    let mut tables = combination::refuse_forbidden(&logical, &session)?;
-    let logical = cell_hidden::with_hidden_flags(in_described_types(logical))?;
-    refuse_too_large(&logical)?;
-    let lineage = Arc::new(Lineage::of(&logical)?);
-    let (logical, parameters) = Parameters::infer(logical, parsed.parameters)?;
-    if explains.is_some() {
-        let optimized = state.optimize(&logical).map_err(classify)?;
-        footprint::add_columns(&mut tables, &optimized)?;
-        let lines = explain_access::own(&session, &tables)?;
-        return explanation(session, query_id, state, caps, lines).await;
-    }
-    let schema = physical::declared_schema(&state, &logical)?;
-    let physical = match parameters.count() {
-        0 => Some(physical_query(&mut state, &session, &logical, &schema, &mut tables).await?),
-        _ => None,
-    };
-    let is_ordered = is_ordered(&logical);
-    let plan = Deep::new(
-        Plan {
-            state,
-            viewer: session.viewer().clone(),
-            caps,
-            may_wait: shape::may_wait(&logical)?,
-            logical,
-            physical,
-        },
-        &session,
-    );
-    Ok(PlannedQuery {
-        session,
-        query_id,
-        schema,
-        parameters,
-        is_ordered,
-        tables,
-        lineage,
-        plan,
-        kept: None,
-    })
-}
-
-/// The query that returns an explanation and reads nothing.
-async fn explanation(
-    session: GovernedSession,
-    query_id: Uuid,
-    mut state: SessionState,
-    caps: Arc<Caps>,
-    logical: LogicalPlan,
-) -> Result<PlannedQuery> {
-    let schema = physical::declared_schema(&state, &logical)?;
-    let mut tables = Footprint::new();
-    let physical = physical_query(&mut state, &session, &logical, &schema, &mut tables).await?;
-    let plan = Plan {
-        state,
-        viewer: session.viewer().clone(),
-        caps,
-        logical,
-        physical: Some(physical),
-        may_wait: false,
-    };
-    Ok(PlannedQuery {
-        query_id,
-        schema,
-        parameters: Parameters::none(),
-        is_ordered: true,
-        tables,
-        lineage: Arc::default(),
-        plan: Deep::new(plan, &session),
-        kept: None,
-        session,
-    })
-}
-
 /// Refuses what would take too long or too much to plan.
 pub(crate) fn refuse_too_large(plan: &LogicalPlan) -> Result<()> {
     shape::check(plan)?;
     weight::check(plan)
-}
-
-/// The allow-list once more, on the plan.
-fn read_only(plan: &LogicalPlan) -> Result<()> {
-    let options = SQLOptions::new()
-        .with_allow_ddl(false)
-        .with_allow_dml(false)
-        .with_allow_statements(false);
-    options.verify_plan(plan).map_err(|_| Error::ReadOnly)
-}
-
-/// `DESCRIBE` prints a schema as it finds it.
-fn in_described_types(plan: LogicalPlan) -> LogicalPlan {
-    let LogicalPlan::DescribeTable(mut describe) = plan else {
-        return plan;
-    };
-    describe.schema = described(&describe.schema);
-    LogicalPlan::DescribeTable(describe)
 }
 
 /// A value whose parts are nested so deeply that dropping it takes a deep stack.

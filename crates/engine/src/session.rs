@@ -5,6 +5,7 @@ mod catalogs;
 mod described;
 mod information_schema;
 mod interruptible;
+mod meaning;
 mod object_stores;
 mod time_zone;
 
@@ -46,24 +47,16 @@ use crate::{
 
 pub(crate) use self::{
     described::described, information_schema::INFORMATION_SCHEMA, interruptible::interruptible,
-    object_stores::NoObjectStores,
+    meaning::Meaning, object_stores::NoObjectStores,
 };
 
 /// A principal's view of the mesh, for one statement or metadata call.
 #[derive(Clone)]
 pub struct GovernedSession {
     shared: Arc<Shared>,
-    snapshot: Arc<MeshSnapshot>,
-    viewer: Viewer,
-    owner: Owner,
+    meaning: Arc<Meaning>,
     catalog: Arc<GovernedCatalog>,
-    /// No domain is called by an empty name: without a session schema an
-    /// unqualified table is found nowhere.
-    schema: String,
-    time_zone: String,
     statement_timeout: Timeout,
-    /// The limits of the mesh that bind the principal.
-    allowance: Arc<Allowance>,
     /// By its statement, in all its runs.
     returned: Arc<Returned>,
     /// Of its statement, once that could be parsed.
@@ -107,15 +100,19 @@ impl GovernedSession {
         let allowance = snapshot.policy().allowance(&viewer.principal);
         let longest = shared.config.statement_timeout;
         let asked = statement_timeout.map_or(longest, |asked| asked.min(longest));
-        Ok(Self {
+        let statement_timeout = statement_time(asked, &allowance);
+        let meaning = Meaning {
             snapshot,
             viewer,
             owner,
-            catalog: governed,
             schema: schema.unwrap_or_default(),
             time_zone: time_zone(timezone.as_deref())?,
-            statement_timeout: statement_time(asked, &allowance),
             allowance: Arc::new(allowance),
+        };
+        Ok(Self {
+            meaning: Arc::new(meaning),
+            catalog: governed,
+            statement_timeout,
             returned: Arc::default(),
             named: Arc::default(),
             span: Span::none(),
@@ -146,18 +143,12 @@ impl GovernedSession {
 
     /// Whether a statement means the same in `other`, which is later.
     pub(crate) fn plans_like(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-            && Arc::ptr_eq(&self.snapshot, &other.snapshot)
-            && self.owner == other.owner
-            && self.viewer.principal == other.viewer.principal
-            && self.viewer.purpose == other.viewer.purpose
-            && self.schema == other.schema
-            && self.time_zone == other.time_zone
-            && self.allowance == other.allowance
-            && self
-                .snapshot
-                .policy()
-                .is_the_same(self.viewer.now, other.viewer.now)
+        Arc::ptr_eq(&self.shared, &other.shared) && self.meaning.is_still(&other.meaning)
+    }
+
+    /// All that a statement of the session depends on.
+    pub(crate) fn meaning(&self) -> &Arc<Meaning> {
+        &self.meaning
     }
 
     /// Every table that the principal sees, by schema and name.
@@ -172,7 +163,7 @@ impl GovernedSession {
     }
 
     pub(crate) fn note_names(&self, names: impl FnOnce(&str) -> Vec<NamedTable>) {
-        self.named.get_or_init(|| names(&self.schema));
+        self.named.get_or_init(|| names(&self.meaning.schema));
     }
 
     /// The tables of the schema `system`, which everybody has. What is in them
@@ -183,7 +174,7 @@ impl GovernedSession {
 
     /// Whom to ask for a table that the principal may find and not query.
     pub(crate) fn whom_to_ask(&self, table: &ResolvedTableReference) -> Option<String> {
-        if &*table.catalog != self.snapshot.mesh_name() {
+        if &*table.catalog != self.meaning.snapshot.mesh_name() {
             return None;
         }
         self.catalog.whom_to_ask(&table.schema, &table.table)
@@ -191,17 +182,17 @@ impl GovernedSession {
 
     /// The name of the one catalog.
     pub fn mesh_name(&self) -> &str {
-        self.snapshot.mesh_name()
+        self.meaning.snapshot.mesh_name()
     }
 
     /// The session's schema, if it has one.
     pub fn schema(&self) -> Option<&str> {
-        Some(self.schema.as_str()).filter(|schema| !schema.is_empty())
+        Some(self.meaning.schema.as_str()).filter(|schema| !schema.is_empty())
     }
 
     /// The snapshot that the session is pinned to.
     pub fn epoch(&self) -> Epoch {
-        self.snapshot.epoch()
+        self.meaning.snapshot.epoch()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -209,20 +200,20 @@ impl GovernedSession {
     }
 
     pub(crate) fn snapshot(&self) -> &Arc<MeshSnapshot> {
-        &self.snapshot
+        &self.meaning.snapshot
     }
 
     /// What the session's queries belong to.
     pub(crate) fn owner(&self) -> &Owner {
-        &self.owner
+        &self.meaning.owner
     }
 
     pub(crate) fn principal(&self) -> &Arc<Principal> {
-        &self.viewer.principal
+        &self.meaning.viewer.principal
     }
 
     pub(crate) fn viewer(&self) -> &Viewer {
-        &self.viewer
+        &self.meaning.viewer
     }
 
     pub(crate) fn statement_timeout(&self) -> &Timeout {
@@ -230,7 +221,7 @@ impl GovernedSession {
     }
 
     pub(crate) fn allowance(&self) -> &Allowance {
-        &self.allowance
+        &self.meaning.allowance
     }
 
     pub(crate) fn returned(&self) -> &Returned {
@@ -238,7 +229,7 @@ impl GovernedSession {
     }
 
     pub(crate) fn default_schema(&self) -> &str {
-        &self.schema
+        &self.meaning.schema
     }
 
     /// The planner's state for one statement, and the functions that it may call. The state has
@@ -252,10 +243,10 @@ impl GovernedSession {
             .with_config(config)
             .with_runtime_env(
                 self.shared
-                    .query_environment(self.allowance.memory.as_ref()),
+                    .query_environment(self.meaning.allowance.memory.as_ref()),
             )
             .with_catalog_list(Arc::new(SessionCatalogs::new(
-                self.snapshot.mesh_name(),
+                self.meaning.snapshot.mesh_name(),
                 Arc::clone(&self.catalog) as Arc<dyn CatalogProvider>,
                 self.system_schema(),
                 registry.table_functions(),
@@ -270,21 +261,21 @@ impl GovernedSession {
         let config = Arc::clone(state.config_options());
         let properties = state.execution_props_mut();
         properties.mark_start_execution(config);
-        properties.query_execution_start_time = Some(self.viewer.now);
+        properties.query_execution_start_time = Some(self.meaning.viewer.now);
         (state, registry)
     }
 
     fn system_schema(&self) -> Arc<SystemSchema> {
         Arc::new(SystemSchema::new(
             self.shared.system.clone(),
-            Arc::clone(&self.snapshot),
-            self.viewer.clone(),
+            Arc::clone(&self.meaning.snapshot),
+            self.meaning.viewer.clone(),
         ))
     }
 
     /// What the operators of one statement may hold, in bytes.
     fn query_memory(&self) -> usize {
-        let limit = self.allowance.memory.as_ref();
+        let limit = self.meaning.allowance.memory.as_ref();
         let limit = limit.and_then(|limit| usize::try_from(limit.most.bytes()).ok());
         let most = self.shared.config.query_memory_limit;
         limit.map_or(most, |limit| limit.min(most))
@@ -300,18 +291,21 @@ impl GovernedSession {
             .with_create_default_catalog_and_schema(false)
             // Our own schema of that name stands in the catalog.
             .with_information_schema(false)
-            .with_default_catalog_and_schema(self.snapshot.mesh_name(), &self.schema);
+            .with_default_catalog_and_schema(
+                self.meaning.snapshot.mesh_name(),
+                &self.meaning.schema,
+            );
         let options: &mut ConfigOptions = config.options_mut();
         let engine = &self.shared.config;
         options.execution.target_partitions = engine.target_partitions.max(1);
         if let Ok(rows) = ConfigNonZeroUsize::try_new(engine.batch_size) {
             options.execution.batch_size = rows;
         }
-        options.execution.time_zone = Some(self.time_zone.clone());
+        options.execution.time_zone = Some(self.meaning.time_zone.clone());
         options.execution.collect_statistics = true;
         options.execution.spill_compression = SpillCompression::Lz4Frame;
         options.execution.enforce_batch_size_in_joins = true;
-        if self.allowance.memory.is_some() {
+        if self.meaning.allowance.memory.is_some() {
             // Each partition of a sort sets so much aside before it begins.
             let share = self.query_memory() / (4 * engine.target_partitions.max(1));
             let aside = &mut options.execution.sort_spill_reservation_bytes;
@@ -336,10 +330,16 @@ impl GovernedSession {
     fn constants(&self) -> SessionConstants {
         let text = |value: &str| ScalarValue::Utf8(Some(value.to_owned()));
         SessionConstants {
-            catalog: text(self.snapshot.mesh_name()),
+            catalog: text(self.meaning.snapshot.mesh_name()),
             schema: ScalarValue::Utf8(self.schema().map(str::to_owned)),
-            user: text(self.viewer.principal.name()),
-            purpose: ScalarValue::Utf8(self.viewer.purpose.as_ref().map(ToString::to_string)),
+            user: text(self.meaning.viewer.principal.name()),
+            purpose: ScalarValue::Utf8(
+                self.meaning
+                    .viewer
+                    .purpose
+                    .as_ref()
+                    .map(ToString::to_string),
+            ),
         }
     }
 }
@@ -358,10 +358,10 @@ fn statement_time(asked: Duration, allowance: &Allowance) -> Timeout {
 impl fmt::Debug for GovernedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GovernedSession")
-            .field("principal", self.viewer.principal.id())
-            .field("epoch", &self.snapshot.epoch())
-            .field("schema", &self.schema)
-            .field("time_zone", &self.time_zone)
+            .field("principal", self.meaning.viewer.principal.id())
+            .field("epoch", &self.meaning.snapshot.epoch())
+            .field("schema", &self.meaning.schema)
+            .field("time_zone", &self.meaning.time_zone)
             .finish_non_exhaustive()
     }
 }

@@ -9,5 +9,6 @@ mod limits;
 mod lineage;
 mod mesh;
 mod parameters;
+mod recent;
 mod statements;
 mod system;

@@ -1,10 +1,13 @@
 //! What is planned for one call and run by the next: what a client sees is what it would see if
 //! it were planned again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_flight::FlightInfo;
 use arrow_flight::sql::CommandPreparedStatementQuery;
+use tonic::Code;
 
 use super::start;
 use crate::support::{TestClient, TestServer, cells};
@@ -121,4 +124,68 @@ async fn a_statement_prepared_long_ago_has_the_time_of_its_run() {
     let info = executed(&ana, &handle).await.unwrap();
     let after: i64 = count(&ana, &info).await.parse().unwrap();
     assert!(after - before >= 1400, "{before} {after}");
+}
+
+/// Asked so often that the server knows the statement.
+async fn known(client: &TestClient, sql: &str) -> Vec<String> {
+    let first = client.rows(sql).await;
+    assert_eq!(client.rows(sql).await, first);
+    first
+}
+
+const IDS: &str = "SELECT count(*), min(id), max(amount) FROM sales.orders";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_asked_again_is_answered_by_what_is_granted_now() {
+    let (mesh, server) = start().await;
+    let ana = server.client("ana", "pw-ana").await;
+    let bo = server.client("bo", "pw-bo").await;
+    assert_eq!(known(&ana, IDS).await, ["500|0|998.00"]);
+    // Each has an answer of their own, whoever asked first.
+    assert_eq!(known(&bo, IDS).await, ["1000|0|999.00"]);
+    assert_eq!(known(&ana, IDS).await, ["500|0|998.00"]);
+    let grant = |columns: &str, rows: &str| {
+        format!(
+            "\n- name: it\n  to: [group:analysts]\n  on: orders\n  columns: {columns}\n  rows: \"{rows}\"\n"
+        )
+    };
+    mesh.grants("sales", &grant("'*'", "id >= 10 AND id < 17"));
+    server.live.reload().await;
+    assert_eq!(known(&ana, IDS).await, ["7|10|16.00"]);
+    assert_eq!(bo.fails(IDS).await.code(), Code::NotFound);
+    let masked = grant("'*'", "id < 2") + "  masks: {amount: nullify}\n";
+    mesh.grants("sales", &masked);
+    server.live.reload().await;
+    assert_eq!(known(&ana, IDS).await, ["2|0|∅"]);
+    mesh.grants("sales", &grant("[id, region]", "id < 2"));
+    server.live.reload().await;
+    assert!(ana.fails(IDS).await.message().contains("amount"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_asked_again_reads_the_files_of_now() {
+    let (mesh, server) = start().await;
+    let bo = server.client("bo", "pw-bo").await;
+    assert_eq!(known(&bo, COUNT).await, ["1000"]);
+    std::fs::remove_file(mesh.data("sales").join("orders/1.parquet")).unwrap();
+    server.live.refresh().await;
+    assert_eq!(known(&bo, COUNT).await, ["500"]);
+    std::fs::remove_file(mesh.data("sales").join("orders/0.parquet")).unwrap();
+    server.live.refresh().await;
+    assert_eq!(known(&bo, COUNT).await, ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_prepared_again_takes_the_values_of_each_run() {
+    let (_mesh, server) = start().await;
+    let mut ana = server.client("ana", "pw-ana").await;
+    for (least, expected) in [(990, "5"), (0, "500"), (990, "5")] {
+        let sql = "SELECT count(*) FROM sales.orders WHERE id >= $1";
+        let mut statement = ana.flight.prepare(sql.to_owned(), None).await.unwrap();
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![least]));
+        let values = RecordBatch::try_from_iter([("$1", values)]).unwrap();
+        statement.set_parameters(values).unwrap();
+        let info = statement.execute().await.unwrap();
+        assert_eq!(count(&ana, &info).await, expected);
+    }
 }

@@ -12,6 +12,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use object_store::ObjectMeta;
 use percent_encoding::percent_decode_str;
 
+use super::file_bounds::FileBounds;
 use super::layout::Layout;
 use crate::store::{PinnedStore, Storage, StorageKey};
 
@@ -30,6 +31,7 @@ pub(crate) struct DataSnapshot {
     /// Equal for equal listings.
     id: u64,
     store: Arc<PinnedStore>,
+    bounds: FileBounds,
 }
 
 impl DataSnapshot {
@@ -55,6 +57,7 @@ impl DataSnapshot {
             store: Arc::new(PinnedStore::new(storage, listed.iter().cloned())),
             listed,
             files,
+            bounds: FileBounds::default(),
         })
     }
 
@@ -73,6 +76,11 @@ impl DataSnapshot {
 
     pub(crate) fn partitions(&self) -> Option<&RecordBatch> {
         self.partitions.as_ref()
+    }
+
+    /// What their footers have said of them so far.
+    pub(super) fn bounds(&self) -> &FileBounds {
+        &self.bounds
     }
 
     pub(crate) fn total_bytes(&self) -> u64 {

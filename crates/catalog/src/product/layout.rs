@@ -111,6 +111,13 @@ impl Layout {
         &self.stored
     }
 
+    /// The column at `place` in the contract as files have it; `None` for a partition column.
+    pub(crate) fn stored_field(&self, place: usize) -> Option<&Field> {
+        let place = *self.places.get(place)?;
+        let in_files = self.stored.file_schema().fields();
+        in_files.get(place).map(AsRef::as_ref)
+    }
+
     /// The columns that every file must have.
     pub(crate) fn required(&self) -> &Arc<RequiredColumns> {
         &self.required

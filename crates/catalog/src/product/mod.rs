@@ -8,10 +8,11 @@
 //! |---|---|
 //! | contract to columns in files and in folders | `layout` |
 //! | storage to the table's files, with typed partition values | `listing`, `files` |
-//! | filters on partition columns to fewer files | `prune` |
+//! | filters to fewer files, by folders and by footers that were read | `prune`, `file_bounds` |
 //! | files to rows in the contract's types | `formats` |
 //! | footers, or values, to the range of a column | `ranges` |
 
+mod file_bounds;
 mod files;
 mod formats;
 mod layout;

@@ -28,7 +28,7 @@ use super::files::DataSnapshot;
 use super::formats::{self, FitFactory};
 use super::layout::{self, Layout};
 use super::listing::Listing;
-use super::prune;
+use super::prune::Listed;
 use super::ranges::{self, Ranges};
 use super::runtime::private_runtime;
 use crate::error::{SourceError, SourceErrorKind};
@@ -271,7 +271,12 @@ impl TableProvider for ProductTable {
         let schema = self.layout.schema();
         let wanted: Vec<usize> =
             projection.map_or_else(|| (0..schema.fields().len()).collect(), Clone::clone);
-        let files = prune::files_for(state, data, filters);
+        let listed = Listed {
+            layout: &self.layout,
+            data,
+            footers: self.has_footers().then_some(self.caches.as_ref()),
+        };
+        let files = listed.files_for(state, filters);
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(Arc::new(schema.project(&wanted)?))));
         }

@@ -18,7 +18,7 @@ use datafusion::{
 use crate::error::{Error, Result, classify};
 
 /// `$1` to `$n`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Parameters {
     schema: SchemaRef,
 }

@@ -128,6 +128,17 @@ pub(super) async fn physical_query(
     let inner = explain::explained(&optimized);
     footprint::add_columns(tables, inner)?;
     check_sketches(inner)?;
+    of_optimized(state, session, optimized, declared).await
+}
+
+/// Plans and verifies what `optimized` is already.
+pub(super) async fn of_optimized(
+    state: &mut SessionState,
+    session: &GovernedSession,
+    optimized: LogicalPlan,
+    declared: &Schema,
+) -> Result<PhysicalQuery> {
+    let inner = explain::explained(&optimized);
     let capped_calls = capped_calls(inner)?;
     // A constant is copied for each row of a batch, so large constants make small
     // batches.

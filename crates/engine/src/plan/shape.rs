@@ -145,6 +145,18 @@ pub(super) fn may_wait(plan: &LogicalPlan) -> Result<bool> {
         && footprint::files(plan)? <= FILES)
 }
 
+/// The steps of a plan, their columns and their expressions.
+pub(super) fn parts(plan: &LogicalPlan) -> Result<usize> {
+    let mut parts = 0_usize;
+    each_expression(plan, &mut |_| parts += 1)?;
+    plan.apply_with_subqueries(|node| {
+        parts += 1 + node.schema().fields().len();
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(classify)?;
+    Ok(parts)
+}
+
 /// Calls of functions that are capped.
 pub(super) fn capped_calls(plan: &LogicalPlan) -> Result<usize> {
     let mut calls = 0_usize;

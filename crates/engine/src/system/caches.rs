@@ -24,7 +24,7 @@ use super::{
     arrays::text,
     table::{batch_of, lazily},
 };
-use crate::{admission::Admission, error::Result};
+use crate::{admission::Admission, error::Result, plan::RecentStatements};
 
 /// How many plans wait for the call that runs them, and how often one was still right then.
 #[derive(Clone, Default)]
@@ -78,6 +78,7 @@ impl fmt::Debug for KeptPlans {
 pub(crate) struct Caches {
     live: Weak<LiveMesh>,
     plans: KeptPlans,
+    statements: Arc<RecentStatements>,
     admission: Admission,
 }
 
@@ -104,10 +105,16 @@ impl Row {
 }
 
 impl Caches {
-    pub(crate) fn new(live: &Arc<LiveMesh>, plans: &KeptPlans, admission: &Admission) -> Self {
+    pub(crate) fn new(
+        live: &Arc<LiveMesh>,
+        plans: &KeptPlans,
+        statements: &Arc<RecentStatements>,
+        admission: &Admission,
+    ) -> Self {
         Self {
             live: Arc::downgrade(live),
             plans: plans.clone(),
+            statements: Arc::clone(statements),
             admission: admission.clone(),
         }
     }
@@ -118,6 +125,7 @@ impl Caches {
         };
         let kept = live.kept();
         let footers = kept.footers;
+        let statements = self.statements.counts();
         let blocks = kept.blocks.map(|blocks| Row {
             most_bytes: Some(blocks.most_bytes),
             hits: Some(blocks.hits),
@@ -147,6 +155,12 @@ impl Caches {
                 entries: Some(self.admission.slow_statements() as u64),
                 ..Row::new("slow_statements")
             },
+            Row {
+                entries: Some(statements.entries as u64),
+                hits: Some(statements.hits),
+                misses: Some(statements.misses),
+                ..Row::new("statements")
+            },
         ]);
         rows
     }
@@ -169,7 +183,8 @@ impl SystemTable for Caches {
                 DataType::Utf8,
                 "blocks of files on disk where the server keeps some, footers of Parquet files, \
                  listings of files, plans that wait for their call, sizes of tables as \
-                 principals see them, slow_statements of late",
+                 principals see them, slow_statements of late, statements that are planned \
+                 for whoever asks the same again",
             ),
             number(
                 "entries",

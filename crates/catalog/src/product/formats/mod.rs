@@ -26,7 +26,9 @@ use datafusion::execution::cache::cache_manager::CacheManager;
 use weft_mesh::{Compression, Format, JsonLayout};
 
 pub(crate) use self::fit::FitFactory;
-pub(crate) use self::parquet::{columns_by_footer, ranges_by_footer, rows_by_footer};
+pub(crate) use self::parquet::{
+    bounds_by_footer, columns_by_footer, ranges_by_footer, rows_by_footer,
+};
 use self::text::TextFiles;
 use super::layout::Layout;
 use crate::store::PinnedStore;

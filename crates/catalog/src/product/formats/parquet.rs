@@ -5,9 +5,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::Array;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::Session;
-use datafusion::common::{ColumnStatistics, Result};
+use datafusion::common::{ColumnStatistics, Result, ScalarValue};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -21,10 +22,13 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use crate::product::ranges;
 use crate::store::{PinnedStore, ReadOnly};
 
 /// Nearly every footer fits: one request each.
@@ -72,6 +76,43 @@ pub(crate) fn ranges_by_footer(
 ) -> Option<Vec<ColumnStatistics>> {
     let told = DFParquetMetadata::statistics_from_parquet_metadata(metadata(footer)?, columns);
     Some(told.ok()?.column_statistics)
+}
+
+/// The least and the greatest value of `column` in a file, by its cached footer; `None` where a row
+/// group does not say it, or says it in a type that is not read as `shown` value by value.
+pub(crate) fn bounds_by_footer(
+    footer: &CachedFileMetadataEntry,
+    column: &str,
+    shown: &DataType,
+) -> Option<(ScalarValue, ScalarValue)> {
+    let metadata = metadata(footer)?;
+    let (columns, groups) = (metadata.file_metadata(), metadata.row_groups());
+    let schema =
+        parquet_to_arrow_schema(columns.schema_descr(), columns.key_value_metadata()).ok()?;
+    let stored = schema.field_with_name(column).ok()?.data_type();
+    let is_kept = stored == shown
+        || stored.is_string() && shown.is_string()
+        || stored.is_integer() && shown.is_integer();
+    if !is_kept {
+        return None;
+    }
+    let told = StatisticsConverter::try_new(column, &schema, columns.schema_descr()).ok()?;
+    let (mins, maxes) = (
+        told.row_group_mins(groups).ok()?,
+        told.row_group_maxes(groups).ok()?,
+    );
+    let nulls = told.row_group_null_counts(groups).ok()?;
+    for (at, group) in groups.iter().enumerate() {
+        let is_told = mins.is_valid(at) && maxes.is_valid(at);
+        let is_null = nulls.is_valid(at) && i64::try_from(nulls.value(at)) == Ok(group.num_rows());
+        // One that does not say it is enough.
+        if !is_told && !is_null {
+            return None;
+        }
+    }
+    let (min, _) = ranges::of_values(&mins)?;
+    let (_, max) = ranges::of_values(&maxes)?;
+    Some((min.cast_to(shown).ok()?, max.cast_to(shown).ok()?))
 }
 
 fn metadata(footer: &CachedFileMetadataEntry) -> Option<&ParquetMetaData> {
