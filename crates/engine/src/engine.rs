@@ -181,6 +181,10 @@ impl Engine {
         self.shared.admission.counts()
     }
 
+    pub(crate) fn live(&self) -> &Arc<LiveMesh> {
+        &self.live
+    }
+
     /// How many statements are known, and how often one was asked again.
     pub(crate) fn recent(&self) -> (usize, u64) {
         let counts = self.shared.recent.counts();

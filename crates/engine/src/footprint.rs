@@ -8,7 +8,7 @@ use datafusion::{
     datasource::source_as_provider,
     logical_expr::LogicalPlan,
 };
-use weft_catalog::GovernedTable;
+use weft_catalog::{GovernedTable, MeshSnapshot};
 use weft_mesh::TableId;
 
 use crate::error::{Result, classify};
@@ -67,6 +67,22 @@ pub(crate) fn files(plan: &LogicalPlan) -> Result<usize> {
     let mut files = 0_usize;
     each_table(plan, |table, _| files = files.saturating_add(table.files()))?;
     Ok(files)
+}
+
+/// Whether every table of a plan reads what it would read in `snapshot`.
+pub(crate) fn is_of(plan: &LogicalPlan, snapshot: &MeshSnapshot) -> bool {
+    let mut is_of = true;
+    let seen = each_table(plan, |table, _| is_of &= table.is_of(snapshot));
+    seen.is_ok() && is_of
+}
+
+/// What the accesses of all scans of a plan take in memory, in bytes.
+pub(crate) fn access_size(plan: &LogicalPlan) -> Result<usize> {
+    let mut bytes = 0_usize;
+    each_table(plan, |table, _| {
+        bytes = bytes.saturating_add(table.access_size())
+    })?;
+    Ok(bytes)
 }
 
 /// Whether no table of a plan is of the engine itself, as those of `information_schema` are.

@@ -225,6 +225,15 @@ impl PlannedQuery {
     /// or a value that does not fit its type.
     pub async fn bind(self, row: &[ScalarValue]) -> Result<Self> {
         let values = self.parameters.values(row)?;
+        if row.is_empty()
+            && self
+                .plan
+                .value
+                .as_ref()
+                .is_some_and(|it| it.physical.is_some())
+        {
+            return Ok(self);
+        }
         let shared = Arc::clone(self.session.shared());
         let (span, query_id) = (self.session.span().clone(), self.query_id);
         let bind = move || async move {

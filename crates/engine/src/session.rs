@@ -54,6 +54,7 @@ pub(crate) use self::{
 #[derive(Clone)]
 pub struct GovernedSession {
     shared: Arc<Shared>,
+    snapshot: Arc<MeshSnapshot>,
     meaning: Arc<Meaning>,
     catalog: Arc<GovernedCatalog>,
     statement_timeout: Timeout,
@@ -102,7 +103,6 @@ impl GovernedSession {
         let asked = statement_timeout.map_or(longest, |asked| asked.min(longest));
         let statement_timeout = statement_time(asked, &allowance);
         let meaning = Meaning {
-            snapshot,
             viewer,
             owner,
             schema: schema.unwrap_or_default(),
@@ -110,6 +110,7 @@ impl GovernedSession {
             allowance: Arc::new(allowance),
         };
         Ok(Self {
+            snapshot,
             meaning: Arc::new(meaning),
             catalog: governed,
             statement_timeout,
@@ -143,10 +144,14 @@ impl GovernedSession {
 
     /// Whether a statement means the same in `other`, which is later.
     pub(crate) fn plans_like(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared) && self.meaning.is_still(&other.meaning)
+        Arc::ptr_eq(&self.shared, &other.shared)
+            && Arc::ptr_eq(&self.snapshot, &other.snapshot)
+            && self
+                .meaning
+                .is_still(&other.meaning, self.snapshot.policy())
     }
 
-    /// All that a statement of the session depends on.
+    /// All that a statement of the session depends on but its snapshot.
     pub(crate) fn meaning(&self) -> &Arc<Meaning> {
         &self.meaning
     }
@@ -174,7 +179,7 @@ impl GovernedSession {
 
     /// Whom to ask for a table that the principal may find and not query.
     pub(crate) fn whom_to_ask(&self, table: &ResolvedTableReference) -> Option<String> {
-        if &*table.catalog != self.meaning.snapshot.mesh_name() {
+        if &*table.catalog != self.snapshot.mesh_name() {
             return None;
         }
         self.catalog.whom_to_ask(&table.schema, &table.table)
@@ -182,7 +187,7 @@ impl GovernedSession {
 
     /// The name of the one catalog.
     pub fn mesh_name(&self) -> &str {
-        self.meaning.snapshot.mesh_name()
+        self.snapshot.mesh_name()
     }
 
     /// The session's schema, if it has one.
@@ -192,7 +197,7 @@ impl GovernedSession {
 
     /// The snapshot that the session is pinned to.
     pub fn epoch(&self) -> Epoch {
-        self.meaning.snapshot.epoch()
+        self.snapshot.epoch()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -200,7 +205,7 @@ impl GovernedSession {
     }
 
     pub(crate) fn snapshot(&self) -> &Arc<MeshSnapshot> {
-        &self.meaning.snapshot
+        &self.snapshot
     }
 
     /// What the session's queries belong to.
@@ -246,7 +251,7 @@ impl GovernedSession {
                     .query_environment(self.meaning.allowance.memory.as_ref()),
             )
             .with_catalog_list(Arc::new(SessionCatalogs::new(
-                self.meaning.snapshot.mesh_name(),
+                self.snapshot.mesh_name(),
                 Arc::clone(&self.catalog) as Arc<dyn CatalogProvider>,
                 self.system_schema(),
                 registry.table_functions(),
@@ -268,7 +273,7 @@ impl GovernedSession {
     fn system_schema(&self) -> Arc<SystemSchema> {
         Arc::new(SystemSchema::new(
             self.shared.system.clone(),
-            Arc::clone(&self.meaning.snapshot),
+            Arc::clone(&self.snapshot),
             self.meaning.viewer.clone(),
         ))
     }
@@ -291,10 +296,7 @@ impl GovernedSession {
             .with_create_default_catalog_and_schema(false)
             // Our own schema of that name stands in the catalog.
             .with_information_schema(false)
-            .with_default_catalog_and_schema(
-                self.meaning.snapshot.mesh_name(),
-                &self.meaning.schema,
-            );
+            .with_default_catalog_and_schema(self.snapshot.mesh_name(), &self.meaning.schema);
         let options: &mut ConfigOptions = config.options_mut();
         let engine = &self.shared.config;
         options.execution.target_partitions = engine.target_partitions.max(1);
@@ -330,7 +332,7 @@ impl GovernedSession {
     fn constants(&self) -> SessionConstants {
         let text = |value: &str| ScalarValue::Utf8(Some(value.to_owned()));
         SessionConstants {
-            catalog: text(self.meaning.snapshot.mesh_name()),
+            catalog: text(self.snapshot.mesh_name()),
             schema: ScalarValue::Utf8(self.schema().map(str::to_owned)),
             user: text(self.meaning.viewer.principal.name()),
             purpose: ScalarValue::Utf8(
@@ -359,7 +361,7 @@ impl fmt::Debug for GovernedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GovernedSession")
             .field("principal", self.meaning.viewer.principal.id())
-            .field("epoch", &self.meaning.snapshot.epoch())
+            .field("epoch", &self.snapshot.epoch())
             .field("schema", &self.meaning.schema)
             .field("time_zone", &self.meaning.time_zone)
             .finish_non_exhaustive()

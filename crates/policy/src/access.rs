@@ -197,12 +197,22 @@ impl TableAccess {
     /// columns, exposures and types. Neither the names of grants nor their
     /// order nor the time enters.
     pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.encoded().as_bytes()).into()
+    }
+
+    /// Bytes that it takes to write down what the digest is made of: what it
+    /// takes in memory is a small multiple.
+    pub fn written_size(&self) -> usize {
+        self.encoded().as_bytes().len()
+    }
+
+    fn encoded(&self) -> Canonical {
         let mut out = Canonical::new("weft table access v1");
         out.text(&self.table.to_string());
         out.number(self.table.major);
         out.optional(self.rows.as_ref(), |out, rows| rows.encode(out));
         out.list(&self.columns, |out, column| column.encode(out));
-        Sha256::digest(out.as_bytes()).into()
+        out
     }
 }
 

@@ -8,6 +8,7 @@
 //! [`GovernedCatalog`] resolves a name to a [`GovernedTable`], whose `scan`
 //! plans the policy in a private session and returns a [`GovernedScanExec`].
 
+mod above;
 mod below_nulls;
 mod catalog;
 mod dynamic_filter;

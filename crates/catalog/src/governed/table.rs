@@ -15,14 +15,12 @@ use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown,
 };
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::projection::ProjectionExec;
 use weft_mesh::{Table, TableId};
 use weft_policy::{ColumnAccess, Exposure, PrincipalId, TableAccess};
 
+use super::above;
 use super::entitlement::EntitlementTables;
 use super::estimate::{self, Estimate};
 use super::leakproof::ClearColumns;
@@ -109,6 +107,18 @@ impl GovernedTable {
     pub fn guardrails(&self) -> impl Iterator<Item = &str> {
         let reasons = self.access.guardrails.iter();
         reasons.map(|reason| reason.guardrail.as_str())
+    }
+
+    /// Whether it reads what it would read in `snapshot`, which is governed as its own was.
+    pub fn is_of(&self, snapshot: &MeshSnapshot) -> bool {
+        let mut read = self.members.products().iter().chain([&self.product]);
+        self.epoch == snapshot.epoch() && read.all(|product| snapshot.holds(product))
+    }
+
+    /// What the access takes in memory, in bytes, or somewhat more.
+    pub fn access_size(&self) -> usize {
+        const TIMES: usize = 8;
+        self.access.written_size().saturating_mul(TIMES)
     }
 
     /// The files that it is read from.
@@ -367,7 +377,7 @@ impl TableProvider for GovernedTable {
             filters.iter().cloned().partition(|f| self.enters(f));
         let projected: Vec<usize> =
             projection.map_or_else(|| (0..self.schema.fields().len()).collect(), Clone::clone);
-        let wanted = with_columns_of(&projected, &rest, &self.schema);
+        let wanted = above::with_columns_of(&projected, &rest, &self.schema);
         let limit = limit.filter(|_| rest.is_empty());
 
         let table = &self.access.table;
@@ -422,7 +432,7 @@ impl TableProvider for GovernedTable {
             pushed,
             limit,
         });
-        above_the_seal(state, Arc::new(sealed), &schema, rest, projected.len())
+        above::filtered(state, Arc::new(sealed), &schema, rest, projected.len())
     }
 }
 
@@ -431,43 +441,6 @@ pub(super) fn hides_nothing(access: &TableAccess, contract: &Table) -> bool {
     let all = access.columns.len() == contract.columns.len();
     let clear = |column: &ColumnAccess| matches!(column.exposure, Exposure::Clear);
     access.rows.is_none() && all && access.columns.iter().all(clear)
-}
-
-/// Filters that are not leakproof run above the seal, on authorised rows only.
-fn above_the_seal(
-    state: &dyn Session,
-    sealed: Arc<dyn ExecutionPlan>,
-    schema: &SchemaRef,
-    rest: Vec<Expr>,
-    projected: usize,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let rest: Vec<Expr> = rest
-        .into_iter()
-        .map(lower::unqualified)
-        .collect::<Result<_>>()?;
-    let Some(filter) = conjunction(rest) else {
-        return Ok(sealed);
-    };
-    let filter = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(schema))?)?;
-    let filtered: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(filter, sealed)?);
-    if projected == schema.fields().len() {
-        return Ok(filtered);
-    }
-    let columns = schema
-        .fields()
-        .iter()
-        .take(projected)
-        .enumerate()
-        .map(|(i, f)| {
-            (
-                Arc::new(PhysicalColumn::new(f.name(), i)) as Arc<dyn PhysicalExpr>,
-                f.name().clone(),
-            )
-        });
-    Ok(Arc::new(ProjectionExec::try_new(
-        columns.collect::<Vec<_>>(),
-        filtered,
-    )?))
 }
 
 /// Authorised columns in the contract's order, without metadata.
@@ -483,15 +456,4 @@ fn authorised_schema(raw: &Schema, access: &TableAccess) -> Schema {
         Field::new(&column.name, data_type, column.nullable)
     });
     Schema::new(fields.collect::<Vec<_>>())
-}
-
-/// `projected` and behind it the columns that `rest` reads.
-fn with_columns_of(projected: &[usize], rest: &[Expr], schema: &Schema) -> Vec<usize> {
-    let read: BTreeSet<usize> = rest
-        .iter()
-        .flat_map(Expr::column_refs)
-        .filter_map(|column| schema.index_of(&column.name).ok())
-        .filter(|index| !projected.contains(index))
-        .collect();
-    projected.iter().copied().chain(read).collect()
 }

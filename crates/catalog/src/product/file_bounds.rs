@@ -4,9 +4,10 @@
 //! The footer of a file is decoded once, by the first query that reads the file; what it says of a
 //! column is kept for as long as the listing is, which the footer's own place in the cache is not.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{ArrayRef, new_null_array};
 use datafusion::arrow::datatypes::{DataType, Field};
@@ -15,13 +16,17 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::cache::cache_manager::CacheManager;
 
 use super::formats;
+use super::layout::Layout;
 
-/// So many footers are looked at for one statement at most: it takes microseconds for each.
-const MOST: usize = 20_000;
+/// So many footers are looked for at one scan, and columns of those that are there decoded: it
+/// takes less than a microsecond for each.
+const MOST_LOOKS: usize = 200_000;
+/// Bounds of so many columns, times files, are kept of a listing.
+const MOST_KEPT: usize = 1_000_000;
 
-/// Of one listing, by the name of a column in its files.
+/// Of one listing, by column; the one that was asked for last at the end.
 #[derive(Default)]
-pub(super) struct FileBounds(Mutex<HashMap<String, Known>>);
+pub(super) struct FileBounds(Mutex<VecDeque<Known>>);
 
 /// The least and the greatest values of a column, a row a file; NULL where they are not known.
 #[derive(Clone)]
@@ -31,38 +36,77 @@ pub(super) struct ColumnBounds {
 }
 
 /// What the footers have said of one column so far.
+#[derive(Clone)]
 struct Known {
+    /// Its name in the files.
+    column: String,
     bounds: ColumnBounds,
-    /// The files whose footers were not at hand.
+    /// The files whose footers were not at hand, those first that were not looked for.
     missing: Vec<usize>,
 }
 
+/// One scan's look at the footers.
+pub(super) struct Look<'a> {
+    layout: &'a Layout,
+    files: &'a [PartitionedFile],
+    caches: &'a CacheManager,
+    left: Cell<usize>,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn new(
+        layout: &'a Layout,
+        files: &'a [PartitionedFile],
+        caches: &'a CacheManager,
+    ) -> Self {
+        Self {
+            layout,
+            files,
+            caches,
+            left: Cell::new(MOST_LOOKS),
+        }
+    }
+}
+
 impl FileBounds {
-    /// Those of the column called `field` in the files; `None` where no file has any.
+    /// Those of the column that files have as `stored` and that is `shown` in another type; `None`
+    /// where nothing is known of any file.
     pub(super) fn of(
         &self,
-        field: &Field,
+        look: &Look<'_>,
+        stored: &Field,
         shown: &DataType,
-        files: &[PartitionedFile],
-        caches: &CacheManager,
     ) -> Option<ColumnBounds> {
         if !is_bounded(shown) {
             return None;
         }
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = all
-            .entry(field.name().clone())
-            .or_insert_with(|| Known::nothing(shown, files.len()));
-        known.learn(field, shown, files, caches).ok()?;
-        let is_known = known.bounds.min.null_count() < files.len();
-        is_known.then(|| known.bounds.clone())
+        let is_it = |it: &Known| it.column == *stored.name();
+        let known = self.lock().iter().find(|it| is_it(it)).cloned();
+        let mut known = known.unwrap_or_else(|| Known::nothing(stored, shown, look.files.len()));
+        // Others may look meanwhile, and find the same.
+        let has_learnt = known.learn(look, shown).ok()?;
+        let is_known = known.bounds.min.null_count() < look.files.len();
+        if has_learnt {
+            let mut all = self.lock();
+            all.retain(|it| !is_it(it));
+            while !all.is_empty() && (all.len() + 1) * look.files.len() > MOST_KEPT {
+                all.pop_front();
+            }
+            all.push_back(known.clone());
+        }
+        is_known.then_some(known.bounds)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Known {
-    fn nothing(shown: &DataType, files: usize) -> Self {
+    fn nothing(stored: &Field, shown: &DataType, files: usize) -> Self {
         let nulls = new_null_array(shown, files);
         Self {
+            column: stored.name().clone(),
             bounds: ColumnBounds {
                 min: Arc::clone(&nulls),
                 max: nulls,
@@ -71,35 +115,38 @@ impl Known {
         }
     }
 
-    fn learn(
-        &mut self,
-        field: &Field,
-        shown: &DataType,
-        files: &[PartitionedFile],
-        caches: &CacheManager,
-    ) -> Result<()> {
-        let cache = caches.get_file_metadata_cache();
+    /// Whether a footer was at hand that was not before.
+    fn learn(&mut self, look: &Look<'_>, shown: &DataType) -> Result<bool> {
+        let cache = look.caches.get_file_metadata_cache();
         let mut found = HashMap::new();
-        let mut missing = Vec::new();
+        let (mut absent, mut later) = (Vec::new(), Vec::new());
         for at in self.missing.iter().copied() {
-            let Some(file) = files.get(at).map(|file| &file.object_meta) else {
+            let Some(left) = look.left.get().checked_sub(1) else {
+                later.push(at);
+                continue;
+            };
+            look.left.set(left);
+            let Some(file) = look.files.get(at).map(|file| &file.object_meta) else {
                 continue;
             };
             // A look at the cache for what is not there would count as a miss.
-            let is_there = found.len() < MOST && cache.contains_key(&file.location);
+            let is_there = cache.contains_key(&file.location);
             let footer = is_there.then(|| cache.get(&file.location)).flatten();
-            match footer.filter(|footer| footer.is_valid_for(file)) {
-                Some(footer) => {
-                    found.insert(at, formats::bounds_by_footer(&footer, field.name(), shown));
-                }
-                None => missing.push(at),
-            }
+            let Some(footer) = footer.filter(|footer| footer.is_valid_for(file)) else {
+                absent.push(at);
+                continue;
+            };
+            let columns = formats::columns_by_footer(&footer);
+            look.left.set(left.saturating_sub(columns));
+            let bounds = formats::bounds_by_footer(&footer, look.layout, &self.column, shown);
+            found.insert(at, bounds);
         }
-        self.missing = missing;
+        later.append(&mut absent);
+        self.missing = later;
         if found.values().any(Option::is_some) {
             let null = ScalarValue::try_from(shown)?;
             let with = |before: &ArrayRef, bound: fn(&Bounds) -> &ScalarValue| {
-                let values = (0..files.len()).map(|at| match found.get(&at) {
+                let values = (0..look.files.len()).map(|at| match found.get(&at) {
                     Some(bounds) => Ok(bounds.as_ref().map_or(&null, bound).clone()),
                     None => ScalarValue::try_from_array(before, at),
                 });
@@ -110,7 +157,7 @@ impl Known {
                 max: with(&self.bounds.max, |(_, max)| max)?,
             };
         }
-        Ok(())
+        Ok(!found.is_empty())
     }
 }
 

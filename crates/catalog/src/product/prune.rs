@@ -1,9 +1,11 @@
 //! Files that a query cannot need, by what their folders and their footers say.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use datafusion::arrow::datatypes::Field;
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -13,44 +15,79 @@ use datafusion::execution::cache::cache_manager::CacheManager;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
-use super::file_bounds::ColumnBounds;
+use super::file_bounds::{ColumnBounds, Look};
 use super::files::DataSnapshot;
 use super::layout::Layout;
 
-/// What is known of the files of one table.
-pub(crate) struct Listed<'a> {
-    pub(crate) layout: &'a Layout,
-    pub(crate) data: &'a DataSnapshot,
-    /// Where their footers are, if they have any.
-    pub(crate) footers: Option<&'a CacheManager>,
+/// What is known of the files of one table, for one scan of it.
+pub(super) struct Listed<'a> {
+    layout: &'a Layout,
+    data: &'a DataSnapshot,
+    /// At their footers, if they have any.
+    look: Option<Look<'a>>,
+    /// What that has found, by the place of a column in the contract.
+    bounds: RefCell<HashMap<usize, Option<ColumnBounds>>>,
 }
 
 /// Of fewer files the reader finds out as soon.
 const MANY: usize = 16;
+/// So many filters are held against footers.
+const MOST_FILTERS: usize = 64;
 
-impl Listed<'_> {
-    /// The files in which every one of `filters` can be true.
+impl<'a> Listed<'a> {
+    /// Files with footers have them in `footers`, once they were read.
+    pub(super) fn new(
+        layout: &'a Layout,
+        data: &'a DataSnapshot,
+        footers: Option<&'a CacheManager>,
+    ) -> Self {
+        let files = data.files();
+        let footers = footers.filter(|_| files.len() >= MANY);
+        Self {
+            layout,
+            data,
+            look: footers.map(|caches| Look::new(layout, files, caches)),
+            bounds: RefCell::default(),
+        }
+    }
+
+    /// The files in which every one of `filters` can be true, by folders, and of those by footers,
+    /// unless that leaves none: whether there is anything to read does not depend on what is in
+    /// files.
     ///
     /// A filter that cannot be evaluated here leaves all files in: pruning saves work, it never
     /// decides.
-    pub(crate) fn files_for(&self, state: &dyn Session, filters: &[Expr]) -> Vec<PartitionedFile> {
+    pub(super) fn files_for(&self, state: &dyn Session, filters: &[Expr]) -> Vec<PartitionedFile> {
         let files = self.data.files();
-        let mut wanted = vec![true; files.len()];
+        let (mut by_folders, mut by_footers) = (vec![true; files.len()], vec![true; files.len()]);
+        let mut held = 0;
         for filter in filters {
             if filter.is_volatile() || filter.column_refs().is_empty() {
                 continue;
             }
-            let by_folders = self.by_folders(state, filter);
-            let by_footers = || self.by_footers(state, filter).ok().flatten();
-            let Some(can_be_true) = by_folders.or_else(by_footers) else {
-                continue;
-            };
-            for (wanted, can_be_true) in wanted.iter_mut().zip(can_be_true) {
-                *wanted &= can_be_true;
+            if let Some(can_be_true) = self.by_folders(state, filter) {
+                both(&mut by_folders, &can_be_true);
+            } else if held < MOST_FILTERS {
+                held += 1;
+                if let Ok(Some(can_be_true)) = self.by_footers(state, filter) {
+                    both(&mut by_footers, &can_be_true);
+                }
             }
         }
-        let wanted = files.iter().zip(wanted).filter(|(_, wanted)| *wanted);
-        wanted.map(|(file, _)| file.clone()).collect()
+        let all = || files.iter().zip(&by_folders).zip(&by_footers);
+        let in_folders = all().filter(|((_, in_folder), _)| **in_folder);
+        let (mut wanted, mut first) = (Vec::new(), None);
+        for ((file, _), can_have_rows) in in_folders {
+            if *can_have_rows {
+                wanted.push(file.clone());
+            } else {
+                first = first.or(Some(file));
+            }
+        }
+        if wanted.is_empty() {
+            wanted.extend(first.cloned());
+        }
+        wanted
     }
 
     /// What a filter that reads partition columns alone comes to in each file.
@@ -74,7 +111,7 @@ impl Listed<'_> {
 
     /// Whether there can be a row in each file for which a filter is true.
     fn by_footers(&self, state: &dyn Session, filter: &Expr) -> Result<Option<Vec<bool>>> {
-        if self.footers.is_none() || self.data.files().len() < MANY {
+        if self.look.is_none() {
             return Ok(None);
         }
         let schema = self.layout.schema();
@@ -91,18 +128,23 @@ impl Listed<'_> {
 
     fn bounds(&self, column: &Column) -> Option<ColumnBounds> {
         let (place, field) = self.layout.schema().column_with_name(&column.name)?;
-        if let Some(values) = self.data.partitions() {
-            let values = values.column_by_name(&column.name);
-            if let Some(values) = values {
-                return Some(ColumnBounds {
-                    min: Arc::clone(values),
-                    max: Arc::clone(values),
-                });
-            }
+        let mut bounds = self.bounds.borrow_mut();
+        let bounds = bounds
+            .entry(place)
+            .or_insert_with(|| self.bounds_of(place, field));
+        bounds.clone()
+    }
+
+    fn bounds_of(&self, place: usize, field: &Field) -> Option<ColumnBounds> {
+        let folders = self.data.partitions();
+        if let Some(values) = folders.and_then(|it| it.column_by_name(field.name())) {
+            return Some(ColumnBounds {
+                min: Arc::clone(values),
+                max: Arc::clone(values),
+            });
         }
         let (stored, shown) = (self.layout.stored_field(place)?, field.data_type());
-        let (bounds, files) = (self.data.bounds(), self.data.files());
-        bounds.of(stored, shown, files, self.footers?)
+        self.data.bounds().of(self.look.as_ref()?, stored, shown)
     }
 }
 
@@ -129,6 +171,12 @@ impl PruningStatistics for Listed<'_> {
 
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
+    }
+}
+
+fn both(wanted: &mut [bool], can_be_true: &[bool]) {
+    for (wanted, can_be_true) in wanted.iter_mut().zip(can_be_true) {
+        *wanted &= can_be_true;
     }
 }
 

@@ -271,12 +271,8 @@ impl TableProvider for ProductTable {
         let schema = self.layout.schema();
         let wanted: Vec<usize> =
             projection.map_or_else(|| (0..schema.fields().len()).collect(), Clone::clone);
-        let listed = Listed {
-            layout: &self.layout,
-            data,
-            footers: self.has_footers().then_some(self.caches.as_ref()),
-        };
-        let files = listed.files_for(state, filters);
+        let footers = self.has_footers().then_some(self.caches.as_ref());
+        let files = Listed::new(&self.layout, data, footers).files_for(state, filters);
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(Arc::new(schema.project(&wanted)?))));
         }

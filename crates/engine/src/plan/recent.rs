@@ -4,9 +4,9 @@
 //! tables as the principal sees them and literals of the statement, nothing that was read. Sealed
 //! scans are made of it anew each time and verified anew, for a plan that runs is used up.
 //!
-//! A statement is found again by the same owner, with the same options, in the same snapshot of
-//! the mesh, and while no grant begins or ends ([`Meaning::is_still`]): nobody finds what another
-//! has asked, and what is found says what planning would say now.
+//! A statement is found again by the same owner, with the same options, while no grant begins or
+//! ends ([`Meaning::is_still`]), under the same manifests, and over the same files of its tables:
+//! nobody finds what another has asked, and what is found says what planning would say now.
 
 use std::{
     collections::HashMap,
@@ -17,25 +17,27 @@ use std::{
 use datafusion::{arrow::datatypes::SchemaRef, logical_expr::LogicalPlan};
 use weft_catalog::MeshSnapshot;
 use weft_mesh::Purpose;
-use weft_policy::Owner;
+use weft_policy::{Owner, PrincipalId};
 
 use super::{lineage::Lineage, parameters::Parameters, shape};
 use crate::{
     error::Result,
-    footprint::{Footprint, NamedTable},
+    footprint::{self, Footprint, NamedTable},
     session::{GovernedSession, Meaning},
 };
 
-/// What all plans together may weigh: some 50 MB.
-const MOST: usize = 200_000;
-/// What those of one owner may: others are not pushed out by whoever asks much.
+/// What all statements together may take, in bytes.
+const MOST: usize = 64 << 20;
+/// What those of one caller may: others are not pushed out by whoever asks much.
 const MOST_OF_ONE: usize = MOST / 4;
 /// What one may.
 const MOST_OF_A_STATEMENT: usize = MOST_OF_ONE / 8;
-/// Bytes of text or constants that weigh as much as an expression or a column of a step.
-const UNIT: usize = 256;
-/// What else there is of a statement; so they are never many.
-const AROUND: usize = 100;
+/// What there is of one beside its plan; so they are never many.
+const AROUND: usize = 16 << 10;
+/// One column that comes from another.
+const EDGE: usize = 128;
+/// The longest text that is looked for, in bytes.
+const LONGEST: usize = 64 << 10;
 
 /// A statement that is planned as far as it can be before it is known when it runs.
 pub(super) struct Known {
@@ -56,9 +58,10 @@ pub(crate) struct RecentStatements(Mutex<Recent>);
 
 #[derive(Default)]
 struct Recent {
-    /// That all of them are of: none is right in another.
+    /// That all of them are right in.
     snapshot: Option<Arc<MeshSnapshot>>,
     known: HashMap<Key, Entry>,
+    bytes: usize,
     clock: u64,
     hits: u64,
     misses: u64,
@@ -75,36 +78,44 @@ struct Key {
 
 struct Entry {
     known: Arc<Known>,
-    weight: usize,
+    bytes: usize,
     asked: u64,
 }
 
 /// For operators.
 pub(crate) struct Counts {
     pub(crate) entries: usize,
+    pub(crate) bytes: usize,
+    pub(crate) most_bytes: usize,
     pub(crate) hits: u64,
     pub(crate) misses: u64,
 }
 
 impl Known {
-    /// `None` for a plan that is too large to be kept.
-    fn weight(&self, sql: &str) -> Result<Option<usize>> {
-        let bytes = sql.len().saturating_add(shape::constant_bytes(&self.plan)?);
-        let parts = shape::parts(&self.plan)?;
-        let weight = parts.saturating_add(bytes / UNIT).saturating_add(AROUND);
-        Ok((weight <= MOST_OF_A_STATEMENT).then_some(weight))
+    /// What it takes in memory, in bytes, or somewhat more.
+    fn bytes(&self, sql: &str) -> Result<usize> {
+        let parts = [
+            AROUND,
+            sql.len(),
+            shape::bytes(&self.plan)?,
+            footprint::access_size(&self.plan)?,
+            self.lineage.edges().count().saturating_mul(EDGE),
+        ];
+        Ok(parts.into_iter().fold(0, usize::saturating_add))
     }
 }
 
 impl RecentStatements {
     /// What `sql` is known to be in `session`.
     pub(super) fn find(&self, session: &GovernedSession, sql: &str) -> Option<Arc<Known>> {
-        let meaning = session.meaning();
-        let key = Key::of(meaning, sql);
+        if sql.len() > LONGEST {
+            return None;
+        }
+        let key = Key::of(session.meaning(), sql);
         let mut recent = self.lock();
         // One that is past should not be held for what is kept of it.
         let past = recent.turn_to(session.snapshot());
-        let found = recent.find(&key, meaning);
+        let found = recent.find(&key, session);
         let count = match found {
             Some(_) => &mut recent.hits,
             None => &mut recent.misses,
@@ -116,23 +127,17 @@ impl RecentStatements {
     }
 
     /// Keeps what was planned in `session`, unless it is too large.
-    pub(super) fn keep(
-        &self,
-        session: &GovernedSession,
-        sql: String,
-        known: impl FnOnce(Arc<Meaning>) -> Known,
-    ) -> Result<()> {
-        let meaning = session.meaning();
-        let known = known(Arc::clone(meaning));
-        let Some(weight) = known.weight(&sql)? else {
+    pub(super) fn keep(&self, session: &GovernedSession, sql: String, known: Known) -> Result<()> {
+        let bytes = known.bytes(&sql)?;
+        if sql.len() > LONGEST || bytes > MOST_OF_A_STATEMENT {
             return Ok(());
-        };
-        let key = Key::of(meaning, &sql);
+        }
+        let key = Key::of(session.meaning(), &sql);
         let mut recent = self.lock();
         if !recent.is_of(session.snapshot()) {
             return Ok(());
         }
-        let past = recent.keep(key, Arc::new(known), weight);
+        let past = recent.keep(key, Arc::new(known), bytes);
         drop(recent);
         drop(past);
         Ok(())
@@ -142,6 +147,8 @@ impl RecentStatements {
         let recent = self.lock();
         Counts {
             entries: recent.known.len(),
+            bytes: recent.bytes,
+            most_bytes: MOST,
             hits: recent.hits,
             misses: recent.misses,
         }
@@ -169,19 +176,26 @@ impl Recent {
         self.snapshot.as_ref().is_some_and(is_it)
     }
 
-    /// What has to go for it.
-    fn turn_to(&mut self, snapshot: &Arc<MeshSnapshot>) -> HashMap<Key, Entry> {
+    /// What has to go for it: under other manifests all, else what reads other files.
+    fn turn_to(&mut self, snapshot: &Arc<MeshSnapshot>) -> Vec<Entry> {
         if self.is_of(snapshot) {
-            return HashMap::new();
+            return Vec::new();
         }
-        self.snapshot = Some(Arc::clone(snapshot));
-        mem::take(&mut self.known)
+        let before = self.snapshot.replace(Arc::clone(snapshot));
+        let is_governed_alike = before.is_some_and(|it| it.is_governed_as(snapshot));
+        let is_past =
+            |entry: &Entry| !is_governed_alike || !footprint::is_of(&entry.known.plan, snapshot);
+        let past = self.known.extract_if(|_, entry| is_past(entry));
+        let past: Vec<_> = past.map(|(_, entry)| entry).collect();
+        self.bytes -= past.iter().map(|entry| entry.bytes).sum::<usize>();
+        past
     }
 
-    fn find(&mut self, key: &Key, meaning: &Meaning) -> Option<Arc<Known>> {
+    fn find(&mut self, key: &Key, session: &GovernedSession) -> Option<Arc<Known>> {
         self.clock += 1;
         let entry = self.known.get_mut(key)?;
-        if !entry.known.meaning.is_still(meaning) {
+        let (before, policy) = (&entry.known.meaning, session.snapshot().policy());
+        if !before.is_still(session.meaning(), policy) {
             return None;
         }
         entry.asked = self.clock;
@@ -189,38 +203,53 @@ impl Recent {
     }
 
     /// What has to go for it.
-    fn keep(&mut self, key: Key, known: Arc<Known>, weight: usize) -> Vec<Entry> {
-        let mut past: Vec<_> = self.known.remove(&key).into_iter().collect();
-        let room = |most: usize| most.saturating_sub(weight);
-        while self.weight(|it| it.owner == key.owner) > room(MOST_OF_ONE) {
-            past.extend(self.remove_oldest(|it| it.owner == key.owner));
+    fn keep(&mut self, key: Key, known: Arc<Known>, bytes: usize) -> Vec<Entry> {
+        let mut past: Vec<_> = self.remove(&key).into_iter().collect();
+        let caller = key.owner.caller();
+        let own = self
+            .known
+            .iter()
+            .filter(|(key, _)| key.owner.caller() == caller);
+        let mut own: usize = own.map(|(_, entry)| entry.bytes).sum();
+        while own + bytes > MOST_OF_ONE
+            && let Some(oldest) = self.remove_oldest(Some(caller))
+        {
+            own -= oldest.bytes;
+            past.push(oldest);
         }
-        while self.weight(|_| true) > room(MOST) {
-            past.extend(self.remove_oldest(|_| true));
+        while self.bytes + bytes > MOST
+            && let Some(oldest) = self.remove_oldest(None)
+        {
+            past.push(oldest);
         }
         self.clock += 1;
         let asked = self.clock;
+        self.bytes += bytes;
         let entry = Entry {
             known,
-            weight,
+            bytes,
             asked,
         };
         self.known.insert(key, entry);
         past
     }
 
-    fn weight(&self, counts: impl Fn(&Key) -> bool) -> usize {
-        let of_them = self.known.iter().filter(|(key, _)| counts(key));
-        of_them.map(|(_, entry)| entry.weight).sum()
+    fn remove(&mut self, key: &Key) -> Option<Entry> {
+        let entry = self.known.remove(key)?;
+        self.bytes -= entry.bytes;
+        Some(entry)
     }
 
-    fn remove_oldest(&mut self, counts: impl Fn(&Key) -> bool) -> Option<Entry> {
-        let of_them = self.known.iter().filter(|(key, _)| counts(key));
-        let (_, asked) = of_them
-            .map(|(key, entry)| (key, entry.asked))
-            .min_by_key(|(_, asked)| *asked)?;
-        let mut oldest = self.known.extract_if(|_, entry| entry.asked == asked);
-        oldest.next().map(|(_, entry)| entry)
+    /// Of all, or of one caller.
+    fn remove_oldest(&mut self, caller: Option<&PrincipalId>) -> Option<Entry> {
+        let is_of = |key: &Key| caller.is_none_or(|caller| key.owner.caller() == caller);
+        let asked = self.known.iter().filter(|(key, _)| is_of(key));
+        let oldest = asked.map(|(_, entry)| entry.asked).min()?;
+        let mut oldest = self.known.extract_if(|_, entry| entry.asked == oldest);
+        let (_, entry) = oldest.next()?;
+        drop(oldest);
+        self.bytes -= entry.bytes;
+        Some(entry)
     }
 }
 

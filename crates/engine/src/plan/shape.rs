@@ -145,16 +145,36 @@ pub(super) fn may_wait(plan: &LogicalPlan) -> Result<bool> {
         && footprint::files(plan)? <= FILES)
 }
 
-/// The steps of a plan, their columns and their expressions.
-pub(super) fn parts(plan: &LogicalPlan) -> Result<usize> {
-    let mut parts = 0_usize;
-    each_expression(plan, &mut |_| parts += 1)?;
+/// What a plan takes in memory, in bytes, but for the tables that it reads; or somewhat more.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "other expressions hold others and no text"
+)]
+pub(super) fn bytes(plan: &LogicalPlan) -> Result<usize> {
+    /// A step, a column of its schema or an expression.
+    const PART: usize = 256;
+    let mut bytes = 0_usize;
+    let mut add = |part: usize| bytes = bytes.saturating_add(PART).saturating_add(part);
+    each_expression(plan, &mut |expr| {
+        add(match expr {
+            Expr::Literal(value, _) => value.size(),
+            Expr::Column(column) => column.name.len(),
+            Expr::Alias(alias) => alias.name.len(),
+            _ => 0,
+        });
+    })?;
     plan.apply_with_subqueries(|node| {
-        parts += 1 + node.schema().fields().len();
+        let names = node
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().len());
+        add(0);
+        names.for_each(&mut add);
         Ok(TreeNodeRecursion::Continue)
     })
     .map_err(classify)?;
-    Ok(parts)
+    Ok(bytes)
 }
 
 /// Calls of functions that are capped.

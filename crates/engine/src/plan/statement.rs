@@ -76,12 +76,14 @@ pub(super) async fn plan_statement(
         Some(physical) => physical.optimized.as_ref(),
         None => Some(&logical),
     };
+    // Some functions are known to be capped once they are analysed: they count for one run.
     if may_wait
         && let Some(settled) = settled
+        && shape::capped_calls(settled)? == 0
         && footprint::reads_products_only(&logical)?
     {
-        let known = |meaning| Known {
-            meaning,
+        let known = Known {
+            meaning: Arc::clone(session.meaning()),
             names: session.named_tables().to_vec(),
             schema: Arc::clone(&schema),
             parameters: parameters.clone(),

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use weft_catalog::MeshSnapshot;
-use weft_policy::{Allowance, Owner, Viewer};
+use weft_policy::{Allowance, Owner, PolicySnapshot, Viewer};
 
-/// All that a statement depends on but its own words and what is in the files.
+/// All that a statement depends on but its own words and the snapshot of the mesh.
 #[derive(Clone)]
 pub(crate) struct Meaning {
-    pub(crate) snapshot: Arc<MeshSnapshot>,
     pub(crate) viewer: Viewer,
     pub(crate) owner: Owner,
     /// No domain is called by an empty name: without a session schema an
@@ -20,18 +18,15 @@ pub(crate) struct Meaning {
 }
 
 impl Meaning {
-    /// Whether a statement that was planned for this means the same in `later`.
-    pub(crate) fn is_still(&self, later: &Self) -> bool {
-        Arc::ptr_eq(&self.snapshot, &later.snapshot)
-            && self.owner == later.owner
+    /// Whether a statement that was planned for this means the same in `later`, where `policy`
+    /// holds for both.
+    pub(crate) fn is_still(&self, later: &Self, policy: &PolicySnapshot) -> bool {
+        self.owner == later.owner
             && self.viewer.principal == later.viewer.principal
             && self.viewer.purpose == later.viewer.purpose
             && self.schema == later.schema
             && self.time_zone == later.time_zone
             && self.allowance == later.allowance
-            && self
-                .snapshot
-                .policy()
-                .is_the_same(self.viewer.now, later.viewer.now)
+            && policy.is_the_same(self.viewer.now, later.viewer.now)
     }
 }

@@ -157,6 +157,8 @@ impl Caches {
             },
             Row {
                 entries: Some(statements.entries as u64),
+                bytes: Some(statements.bytes as u64),
+                most_bytes: Some(statements.most_bytes as u64),
                 hits: Some(statements.hits),
                 misses: Some(statements.misses),
                 ..Row::new("statements")

@@ -15,7 +15,7 @@ use crate::{Engine, EngineConfig, Error, GovernedSession, Result, SessionOptions
 
 pub(super) struct Mesh {
     pub(super) engine: Arc<Engine>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 const FILES: [(&str, &str); 9] = [
@@ -114,8 +114,12 @@ impl Mesh {
         };
         Self {
             engine: Engine::new(live, configure(config)).unwrap(),
-            _folder: folder,
+            folder,
         }
+    }
+
+    pub(super) fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
     }
 
     pub(super) fn session(&self) -> GovernedSession {

@@ -138,6 +138,8 @@ async fn what_may_mean_another_thing_later_is_planned_anew() {
         "SELECT current_user",
         "SELECT repeat('a', 3)",
         "SELECT region || 'a' || repeat('a', 3) FROM sales.orders",
+        "SELECT id, [id, id] FROM sales.orders",
+        "SELECT overlay(region placing 'x' FROM 1) FROM sales.orders",
         "SELECT * FROM generate_series(1, 3)",
         "SELECT * FROM information_schema.tables",
         "SELECT table_name FROM system.products, sales.orders",
@@ -182,16 +184,51 @@ async fn whoever_asks_much_does_not_push_out_others() {
     };
     let plan = async |sql: String| drop(bo().plan(&sql).await.unwrap());
     // Each weighs much.
-    let many = |number: usize| format!("SELECT {number} -- {}", "x".repeat(900_000));
-    for number in 0..30 {
+    let many = |number: usize| format!("SELECT {number} -- {}", "x".repeat(60_000));
+    for number in 0..300 {
         plan(many(number)).await;
     }
     let (entries, hits) = mesh.engine.recent();
-    assert!((5..30).contains(&entries), "{entries}");
-    plan(many(29)).await;
+    assert!((100..300).contains(&entries), "{entries}");
+    plan(many(299)).await;
     assert_eq!(mesh.engine.recent(), (entries, hits + 1));
     plan(many(0)).await;
     assert_eq!(mesh.engine.recent(), (entries, hits + 1));
     ask(mesh.session(), sql).await;
     assert_eq!(mesh.engine.recent(), (entries, hits + 2));
+    // What is too large is not kept at all.
+    plan(many(0) + &"x".repeat(10_000)).await;
+    let wide = (0..5000).map(|it| format!("id AS a{it}"));
+    let wide = wide.collect::<Vec<_>>().join(", ");
+    mesh.rows(&format!("SELECT {wide} FROM sales.orders"))
+        .await
+        .unwrap();
+    assert_eq!(mesh.engine.recent(), (entries, hits + 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_known_while_its_own_tables_stay() {
+    let mesh = Mesh::open().await;
+    let sql = "SELECT count(*) FROM sales.orders";
+    assert_eq!(ask(mesh.session(), sql).await, ["2"]);
+    let live = mesh.engine.live();
+    let before = mesh.engine.snapshot();
+    mesh.write("hr/data/people.csv", "name,salary\nbob,1\nann,2\n");
+    live.refresh().await;
+    assert!(!Arc::ptr_eq(&before, &mesh.engine.snapshot()));
+    assert_eq!(ask(mesh.session(), sql).await, ["2"]);
+    assert_eq!(mesh.engine.recent(), (1, 1));
+    mesh.write(
+        "sales/data/orders.csv",
+        "id,region,amount,margin\n1,EU,10,1\n",
+    );
+    live.refresh().await;
+    assert_eq!(ask(mesh.session(), sql).await, ["1"]);
+    assert_eq!(mesh.engine.recent(), (1, 1));
+    // Other manifests are another mesh, whatever they say.
+    assert!(live.reload().await.applied);
+    assert_eq!(ask(mesh.session(), sql).await, ["1"]);
+    assert_eq!(mesh.engine.recent(), (1, 1));
+    assert_eq!(ask(mesh.session(), sql).await, ["1"]);
+    assert_eq!(mesh.engine.recent(), (1, 2));
 }

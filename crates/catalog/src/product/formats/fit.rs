@@ -24,15 +24,22 @@ impl FitFactory {
             required: Arc::clone(required),
         }
     }
+
+    /// The fields to adapt those of `file` to.
+    pub(super) fn fitted(
+        &self,
+        contract: &Schema,
+        file: &Schema,
+    ) -> Result<Vec<Arc<Field>>, SchemaMismatch> {
+        let fields = contract.fields().iter();
+        let fitted = fields.map(|wanted| fitted(wanted, file, &self.required));
+        fitted.collect()
+    }
 }
 
 impl PhysicalExprAdapterFactory for FitFactory {
     fn create(&self, contract: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        let fields = contract
-            .fields()
-            .iter()
-            .map(|wanted| fitted(wanted, &file, &self.required))
-            .collect::<Result<Vec<_>, _>>()?;
+        let fields = self.fitted(&contract, &file)?;
         let contract = Arc::new(Schema::new_with_metadata(
             fields,
             contract.metadata().clone(),

@@ -1,7 +1,7 @@
 //! Parquet: pruned by row group, page and bloom filter, footers cached.
 
 use std::ops::Range;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::fit::FitFactory;
+use crate::product::layout::Layout;
 use crate::product::ranges;
 use crate::store::{PinnedStore, ReadOnly};
 
@@ -78,17 +80,34 @@ pub(crate) fn ranges_by_footer(
     Some(told.ok()?.column_statistics)
 }
 
-/// The least and the greatest value of `column` in a file, by its cached footer; `None` where a row
-/// group does not say it, or says it in a type that is not read as `shown` value by value.
+/// The longest text that is kept as a bound, in bytes: few writers cut them.
+const LONGEST_BOUND: usize = 128;
+
+/// The least and the greatest value of `column` in a file, by its cached footer. `None` where a row
+/// group does not say it, says it in a type that is not `shown` value by value, or says what cannot
+/// be decoded, and for a file that does not fit the table: whoever reads it is told so, whatever
+/// is in it.
 pub(crate) fn bounds_by_footer(
     footer: &CachedFileMetadataEntry,
+    layout: &Layout,
     column: &str,
     shown: &DataType,
 ) -> Option<(ScalarValue, ScalarValue)> {
-    let metadata = metadata(footer)?;
+    let bounds = || bounds(metadata(footer)?, layout, column, shown);
+    catch_unwind(AssertUnwindSafe(bounds)).ok().flatten()
+}
+
+fn bounds(
+    metadata: &ParquetMetaData,
+    layout: &Layout,
+    column: &str,
+    shown: &DataType,
+) -> Option<(ScalarValue, ScalarValue)> {
     let (columns, groups) = (metadata.file_metadata(), metadata.row_groups());
     let schema =
         parquet_to_arrow_schema(columns.schema_descr(), columns.key_value_metadata()).ok()?;
+    let fit = FitFactory::new(layout.required());
+    fit.fitted(layout.stored().file_schema(), &schema).ok()?;
     let stored = schema.field_with_name(column).ok()?.data_type();
     let is_kept = stored == shown
         || stored.is_string() && shown.is_string()
@@ -97,10 +116,8 @@ pub(crate) fn bounds_by_footer(
         return None;
     }
     let told = StatisticsConverter::try_new(column, &schema, columns.schema_descr()).ok()?;
-    let (mins, maxes) = (
-        told.row_group_mins(groups).ok()?,
-        told.row_group_maxes(groups).ok()?,
-    );
+    let mins = told.row_group_mins(groups).ok()?;
+    let maxes = told.row_group_maxes(groups).ok()?;
     let nulls = told.row_group_null_counts(groups).ok()?;
     for (at, group) in groups.iter().enumerate() {
         let is_told = mins.is_valid(at) && maxes.is_valid(at);
@@ -112,7 +129,13 @@ pub(crate) fn bounds_by_footer(
     }
     let (min, _) = ranges::of_values(&mins)?;
     let (_, max) = ranges::of_values(&maxes)?;
-    Some((min.cast_to(shown).ok()?, max.cast_to(shown).ok()?))
+    let bound = |value: ScalarValue| {
+        let value = value.cast_to(shown).ok()?;
+        let text = value.try_as_str().flatten();
+        text.is_none_or(|text| text.len() <= LONGEST_BOUND)
+            .then_some(value)
+    };
+    Some((bound(min)?, bound(max)?))
 }
 
 fn metadata(footer: &CachedFileMetadataEntry) -> Option<&ParquetMetaData> {

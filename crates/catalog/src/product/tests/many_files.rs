@@ -16,6 +16,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use weft_mesh::Format;
 
 use super::fixture::*;
+use crate::error::SourceErrorKind;
 
 /// The files that a plan would open.
 fn files(plan: &Arc<dyn ExecutionPlan>) -> usize {
@@ -202,4 +203,51 @@ async fn a_file_that_is_written_anew_is_opened() {
     let anew = lake.listed(&told).await;
     assert_eq!(files(&plan(&anew, sql).await.unwrap()), 4);
     assert_eq!(query(&anew, sql).await.unwrap(), ["9000"]);
+}
+
+/// Whether it is opened does not depend on what is in it.
+#[tokio::test]
+async fn a_file_that_does_not_fit_is_always_opened() {
+    let lake = lake();
+    let price: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+    let id: ArrayRef = Arc::new(Int64Array::from(vec![8000]));
+    lake.parquet("t/day=3/wide.parquet", vec![("id", id), ("price", price)]);
+    let told = table(&lake).await;
+    for _ in 0..3 {
+        for key in [55, 8000, 9000] {
+            let sql = format!("SELECT key FROM t WHERE key = {key}");
+            assert_eq!(refusal(&told, &sql).await, SourceErrorKind::Schema);
+        }
+    }
+    let elsewhere = "SELECT key FROM t WHERE key = 55 AND day = 1";
+    assert_eq!(query(&told, elsewhere).await.unwrap(), ["55"]);
+}
+
+#[tokio::test]
+async fn one_file_is_left_of_those_that_footers_exclude() {
+    let lake = Lake::new();
+    for at in 0..20 {
+        let ids = Int64Array::from_iter_values(ids(at));
+        lake.parquet(&format!("t/{at:02}.parquet"), vec![("id", Arc::new(ids))]);
+    }
+    let columns = vec![column("id", DataType::Int64)];
+    let table = lake.table(Format::Parquet, "t", columns).await;
+    assert_eq!(
+        query(&table, "SELECT sum(id) FROM t").await.unwrap(),
+        ["19900"]
+    );
+    for (filter, expected) in [("id = 55", 1), ("id < 0", 1), ("id < 0 OR id > 150", 5)] {
+        let sql = format!("SELECT id FROM t WHERE {filter}");
+        assert_eq!(
+            files(&plan(&table, &sql).await.unwrap()),
+            expected,
+            "{filter}"
+        );
+    }
+    assert_eq!(
+        query(&table, "SELECT id FROM t WHERE id < 0")
+            .await
+            .unwrap(),
+        [] as [&str; 0]
+    );
 }
