@@ -8,6 +8,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -23,33 +24,58 @@ use tokio::task::coop::has_budget_remaining;
 /// How long a stream goes on without giving way.
 const LONGEST: Duration = Duration::from_millis(2);
 
+/// The same where its statement is alone. A stream that gives way wakes another thread, which takes
+/// it over, and a core may be idle until that runs: of one that has the machine for itself a tenth
+/// of the time.
+const LONGEST_ALONE: Duration = Duration::from_millis(20);
+
 /// Whether a statement may run now. It travels as an extension of the session's configuration.
 #[derive(Clone, Debug)]
-pub struct Gate(watch::Sender<bool>);
+pub struct Gate {
+    is_open: watch::Sender<bool>,
+    /// How many statements run, its own included; nobody counts them where there is none.
+    running: Option<Arc<AtomicUsize>>,
+}
 
 impl Default for Gate {
     fn default() -> Self {
-        Self(watch::Sender::new(true))
+        Self {
+            is_open: watch::Sender::new(true),
+            running: None,
+        }
     }
 }
 
 impl Gate {
+    /// That of a statement which counts in `running` while it runs.
+    pub fn among(running: &Arc<AtomicUsize>) -> Self {
+        Self {
+            running: Some(Arc::clone(running)),
+            ..Self::default()
+        }
+    }
+
+    fn is_alone(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| running.load(Ordering::Relaxed) <= 1)
+    }
+
     /// From here on nothing is read for the statement.
     pub fn close(&self) {
-        self.0.send_replace(false);
+        self.is_open.send_replace(false);
     }
 
     /// It goes on.
     pub fn open(&self) {
-        self.0.send_replace(true);
+        self.is_open.send_replace(true);
     }
 
     fn is_open(&self) -> bool {
-        *self.0.borrow()
+        *self.is_open.borrow()
     }
 
     fn opened(&self) -> BoxFuture<'static, ()> {
-        let mut gate = self.0.subscribe();
+        let mut gate = self.is_open.subscribe();
         async move {
             // Where the sender is gone, so is the statement.
             let _ = gate.wait_for(|is_open| *is_open).await;
@@ -89,7 +115,11 @@ impl Paced {
             self.opened = None;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() < LONGEST && has_budget_remaining() {
+        let longest = match &self.gate {
+            Some(gate) if gate.is_alone() => LONGEST_ALONE,
+            Some(_) | None => LONGEST,
+        };
+        if since.elapsed() < longest && has_budget_remaining() {
             return Poll::Ready(());
         }
         self.since = None;
@@ -154,7 +184,26 @@ mod tests {
 
     #[test]
     fn one_that_always_has_a_batch_gives_way_in_time_and_loses_none() {
-        let mut paced = slow(&TaskContext::default());
+        let gave_way = gave_way(slow(&TaskContext::default()));
+        assert!(gave_way >= 5, "{gave_way}");
+    }
+
+    #[test]
+    fn one_that_is_alone_gives_way_less_often_until_another_comes() {
+        let running = Arc::new(AtomicUsize::new(1));
+        let config = SessionConfig::new().with_extension(Arc::new(Gate::among(&running)));
+        let context = TaskContext::default().with_session_config(config);
+        let began = Instant::now();
+        let alone = gave_way(slow(&context));
+        let most = began.elapsed().as_millis() / LONGEST_ALONE.as_millis();
+        assert!(alone as u128 <= most, "{alone}, {most}");
+        running.store(2, Ordering::Relaxed);
+        let beside = gave_way(slow(&context));
+        assert!(beside >= 5, "{beside}");
+    }
+
+    /// How often it does so, with all its batches.
+    fn gave_way(mut paced: Paced) -> usize {
         let mut cx = Context::from_waker(Waker::noop());
         let (mut batches, mut gave_way, mut at_once) = (0, 0, 0);
         loop {
@@ -173,7 +222,7 @@ mod tests {
             }
         }
         assert_eq!(batches, 20);
-        assert!(gave_way >= 5, "{gave_way}");
+        gave_way
     }
 
     #[tokio::test]

@@ -265,7 +265,7 @@ impl PlannedQuery {
                     state,
                     viewer,
                     caps,
-                    may_wait: shape::may_wait(&logical)?,
+                    may_wait: shape::may_wait(&logical, physical.optimized.as_ref())?,
                     logical,
                     physical: Some(physical),
                 },

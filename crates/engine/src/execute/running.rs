@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use chrono::{DateTime, Utc};
@@ -24,6 +27,8 @@ struct Running {
     latest: Mutex<Option<Arc<MeshSnapshot>>>,
     /// A query with a claim has begun.
     watched: Notify,
+    /// How many streams there are.
+    count: Arc<AtomicUsize>,
 }
 
 /// One of the streams of a query id: a ticket may be redeemed more than once.
@@ -60,6 +65,7 @@ impl RunningQueries {
             claim,
         };
         self.lock().entry(query_id).or_default().push(entry);
+        self.0.count.fetch_add(1, Ordering::Relaxed);
         if is_watched {
             self.0.watched.notify_one();
         }
@@ -68,6 +74,11 @@ impl RunningQueries {
             query_id,
             stream,
         }
+    }
+
+    /// How many there are, at any time.
+    pub(crate) fn count(&self) -> &Arc<AtomicUsize> {
+        &self.0.count
     }
 
     /// Cancels every stream of `query_id` that is of `owner`.
@@ -139,6 +150,7 @@ pub(super) struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        self.queries.0.count.fetch_sub(1, Ordering::Relaxed);
         let mut queries = self.queries.lock();
         if let Some(entries) = queries.get_mut(&self.query_id) {
             entries.retain(|entry| entry.stream != self.stream);
@@ -182,7 +194,9 @@ mod tests {
         assert!(queries.cancel(query_id, &owner));
         let reason = interrupt.interrupted().now_or_never();
         assert_eq!(reason, Some(Error::Cancelled));
+        assert_eq!(queries.count().load(Ordering::Relaxed), 1);
         drop(registered);
+        assert_eq!(queries.count().load(Ordering::Relaxed), 0);
         assert!(!queries.cancel(query_id, &owner));
         assert!(queries.lock().is_empty());
     }

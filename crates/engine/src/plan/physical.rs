@@ -162,7 +162,7 @@ pub(super) async fn of_optimized(
         let admission = &session.shared().admission;
         admission.statement(session.owner(), optimized, expected::is_large(&plan, state))
     });
-    let gate = Gate::default();
+    let gate = Gate::among(session.shared().running.count());
     state.config_mut().set_extension(Arc::new(gate.clone()));
     let stop = CancellationToken::new();
     let running = stop.child_token();

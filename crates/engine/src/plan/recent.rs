@@ -23,6 +23,7 @@ use super::{lineage::Lineage, parameters::Parameters, shape};
 use crate::{
     error::Result,
     footprint::{self, Footprint, NamedTable},
+    functions::Caps,
     session::{GovernedSession, Meaning},
 };
 
@@ -42,6 +43,8 @@ const LONGEST: usize = 64 << 10;
 /// A statement that is planned as far as it can be before it is known when it runs.
 pub(super) struct Known {
     pub(super) meaning: Arc<Meaning>,
+    /// Of the functions in an optimised plan: runs of one statement have the same.
+    pub(super) caps: Arc<Caps>,
     pub(super) names: Vec<NamedTable>,
     pub(super) schema: SchemaRef,
     pub(super) parameters: Parameters,

@@ -124,25 +124,53 @@ pub(super) fn constant_bytes(plan: &LogicalPlan) -> Result<usize> {
     Ok(bytes)
 }
 
-/// Whether a plan of `plan` may be kept for a while: it means the same then, and is not large.
-pub(super) fn may_wait(plan: &LogicalPlan) -> Result<bool> {
-    const EXPRESSIONS: usize = 5_000;
-    const CONSTANTS: usize = 256 << 10;
+/// Whether a plan of `logical`, made of `optimized`, may wait for the call that runs it: it means
+/// the same then, and is not large.
+pub(super) fn may_wait(logical: &LogicalPlan, optimized: Option<&LogicalPlan>) -> Result<bool> {
+    let lasts = match optimized {
+        Some(optimized) => means_the_same_later(logical)? && is_settled(optimized)?,
+        None => false,
+    };
+    Ok(lasts && has_few_files(logical)?)
+}
+
+/// Whether what `logical` means may be kept for whoever asks again, as `plan`.
+pub(super) fn may_be_known(logical: &LogicalPlan, plan: &LogicalPlan) -> Result<bool> {
+    Ok(means_the_same_later(logical)?
+        && is_settled(plan)?
+        && footprint::reads_products_only(logical)?)
+}
+
+pub(super) fn has_few_files(plan: &LogicalPlan) -> Result<bool> {
     const FILES: usize = 5_000;
-    let (mut expressions, mut is_of_now) = (0_usize, false);
-    each_expression(plan, &mut |expr| {
-        expressions += 1;
+    Ok(footprint::files(plan)? <= FILES)
+}
+
+/// Whether `logical` means the same at another time.
+fn means_the_same_later(logical: &LogicalPlan) -> Result<bool> {
+    let mut is_of_now = false;
+    each_expression(logical, &mut |expr| {
         if let Expr::ScalarFunction(call) = expr {
             // The time of planning, say.
             is_of_now |= call.func.signature().volatility == Volatility::Stable;
         }
     })?;
-    Ok(!is_of_now
-        && expressions <= EXPRESSIONS
-        && constant_bytes(plan)? <= CONSTANTS
-        // Calls of these become constants.
-        && capped_calls(plan)? == 0
-        && footprint::files(plan)? <= FILES)
+    Ok(!is_of_now)
+}
+
+/// Whether a plan is not large, and no call of a capped function in it becomes a constant any more.
+fn is_settled(plan: &LogicalPlan) -> Result<bool> {
+    const EXPRESSIONS: usize = 5_000;
+    const CONSTANTS: usize = 256 << 10;
+    let (mut expressions, mut is_constant) = (0_usize, false);
+    each_expression(plan, &mut |expr| {
+        expressions += 1;
+        if let Expr::ScalarFunction(call) = expr {
+            let is_capped = crate::functions::is_capped(&call.func);
+            is_constant |= is_capped && expr.column_refs().is_empty();
+        }
+    })?;
+    Ok(!is_constant && expressions <= EXPRESSIONS && constant_bytes(plan)? <= CONSTANTS)
 }
 
 /// What a plan takes in memory, in bytes, but for the tables that it reads; or somewhat more.

@@ -71,19 +71,19 @@ pub(super) async fn plan_statement(
         _ => None,
     };
     let is_ordered = is_ordered(&logical);
-    let may_wait = shape::may_wait(&logical)?;
-    let settled = match &physical {
-        Some(physical) => physical.optimized.as_ref(),
-        None => Some(&logical),
+    let optimized = physical.as_ref().and_then(|it| it.optimized.as_ref());
+    let may_wait = shape::may_wait(&logical, optimized)?;
+    // With parameters it is analysed and optimised when they have values.
+    let settled = match parameters.count() {
+        0 => optimized,
+        _ => Some(&logical),
     };
-    // Some functions are known to be capped once they are analysed: they count for one run.
-    if may_wait
-        && let Some(settled) = settled
-        && shape::capped_calls(settled)? == 0
-        && footprint::reads_products_only(&logical)?
+    if let Some(settled) = settled
+        && shape::may_be_known(&logical, settled)?
     {
         let known = Known {
             meaning: Arc::clone(session.meaning()),
+            caps: Arc::clone(&caps),
             names: session.named_tables().to_vec(),
             schema: Arc::clone(&schema),
             parameters: parameters.clone(),
@@ -127,12 +127,15 @@ async fn planned_again(
     session.note_names(|_| known.names.clone());
     let caps = Arc::new(Caps::new(session.shared().config.plan_timeout));
     let (mut state, _) = session.state(&caps);
-    let physical = match known.parameters.count() {
+    let (physical, caps) = match known.parameters.count() {
         0 => {
             let optimized = known.plan.clone();
-            Some(physical::of_optimized(&mut state, &session, optimized, &known.schema).await?)
+            let physical =
+                physical::of_optimized(&mut state, &session, optimized, &known.schema).await?;
+            // Its functions have those of the first run.
+            (Some(physical), Arc::clone(&known.caps))
         }
-        _ => None,
+        _ => (None, caps),
     };
     let plan = Plan {
         state,
@@ -140,7 +143,7 @@ async fn planned_again(
         caps,
         logical: known.plan.clone(),
         physical,
-        may_wait: true,
+        may_wait: shape::has_few_files(&known.plan)?,
     };
     Ok(PlannedQuery {
         query_id,
