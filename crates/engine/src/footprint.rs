@@ -6,7 +6,7 @@ use datafusion::{
     catalog::TableProvider as _,
     common::{TableReference, tree_node::TreeNodeRecursion},
     datasource::source_as_provider,
-    logical_expr::LogicalPlan,
+    logical_expr::{LogicalPlan, TableScan},
 };
 use weft_catalog::{GovernedTable, MeshSnapshot};
 use weft_mesh::TableId;
@@ -55,11 +55,26 @@ pub(crate) fn tables(plan: &LogicalPlan) -> Result<Footprint> {
 
 /// Adds the columns that an optimised plan reads.
 pub(crate) fn add_columns(tables: &mut Footprint, optimized: &LogicalPlan) -> Result<()> {
-    each_table(optimized, |table, columns| {
+    each_table(optimized, |table, scan| {
         if let Some(read) = tables.get_mut(table.id()) {
-            read.columns.extend(columns);
+            read.columns.extend(columns(table, scan));
         }
     })
+}
+
+/// The columns that a scan asks for.
+fn columns(table: &GovernedTable, scan: &TableScan) -> BTreeSet<String> {
+    let schema = table.schema();
+    // A flag of `cell_hidden` reads its column.
+    let source = |name: &str| Some(table.source_column(schema.index_of(name).ok()?)?.to_owned());
+    let projected = scan.projected_schema.fields().iter();
+    let mut columns: BTreeSet<String> =
+        projected.filter_map(|field| source(field.name())).collect();
+    for filter in &scan.filters {
+        let read = filter.column_refs();
+        columns.extend(read.into_iter().filter_map(|it| source(&it.name)));
+    }
+    columns
 }
 
 /// The files of all scans of a plan.
@@ -72,7 +87,7 @@ pub(crate) fn files(plan: &LogicalPlan) -> Result<usize> {
 /// Whether every table of a plan reads what it would read in `snapshot`.
 pub(crate) fn is_of(plan: &LogicalPlan, snapshot: &MeshSnapshot) -> bool {
     let mut is_of = true;
-    let seen = each_table(plan, |table, _| is_of &= table.is_of(snapshot));
+    let seen = each_table(plan, |table, _| is_of = is_of && table.is_of(snapshot));
     seen.is_ok() && is_of
 }
 
@@ -83,6 +98,15 @@ pub(crate) fn access_size(plan: &LogicalPlan) -> Result<usize> {
         bytes = bytes.saturating_add(table.access_size())
     })?;
     Ok(bytes)
+}
+
+/// Whether a plan has a scan of each of `tables`.
+pub(crate) fn reads_all(plan: &LogicalPlan, tables: &Footprint) -> Result<bool> {
+    let mut read = BTreeSet::new();
+    each_table(plan, |table, _| {
+        read.insert(table.id().clone());
+    })?;
+    Ok(tables.keys().all(|table| read.contains(table)))
 }
 
 /// Whether no table of a plan is of the engine itself, as those of `information_schema` are.
@@ -98,28 +122,14 @@ pub(crate) fn reads_products_only(plan: &LogicalPlan) -> Result<bool> {
     Ok(scans == of_products)
 }
 
-/// Calls `see` with every scan of a governed table, and the columns that it asks for.
-fn each_table(
-    plan: &LogicalPlan,
-    mut see: impl FnMut(&GovernedTable, BTreeSet<String>),
-) -> Result<()> {
+/// Calls `see` with every scan of a governed table.
+fn each_table(plan: &LogicalPlan, mut see: impl FnMut(&GovernedTable, &TableScan)) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Ok(provider) = source_as_provider(&scan.source)
             && let Some(table) = provider.downcast_ref::<GovernedTable>()
         {
-            let schema = table.schema();
-            // A flag of `cell_hidden` reads its column.
-            let source =
-                |name: &str| Some(table.source_column(schema.index_of(name).ok()?)?.to_owned());
-            let projected = scan.projected_schema.fields().iter();
-            let mut columns: BTreeSet<String> =
-                projected.filter_map(|field| source(field.name())).collect();
-            for filter in &scan.filters {
-                let read = filter.column_refs();
-                columns.extend(read.into_iter().filter_map(|it| source(&it.name)));
-            }
-            see(table, columns);
+            see(table, scan);
         }
         Ok(TreeNodeRecursion::Continue)
     })

@@ -68,7 +68,8 @@ struct Plan {
     /// For whom and when: a later call of the same principal may run it.
     viewer: Viewer,
     caps: Arc<Caps>,
-    logical: LogicalPlan,
+    /// While its parameters have no values.
+    open: Option<LogicalPlan>,
     physical: Option<PhysicalQuery>,
     /// Whether it may be kept for a later call.
     may_wait: bool,
@@ -251,13 +252,12 @@ impl PlannedQuery {
                 mut state,
                 viewer,
                 caps,
-                logical,
+                open,
                 ..
             } = plan.into_inner()?;
+            let open = open.ok_or_else(|| Error::internal(&"a statement is bound twice"))?;
             caps.start_planning(session.shared().config.plan_timeout);
-            let logical = logical
-                .replace_params_with_values(&values)
-                .map_err(classify)?;
+            let logical = open.replace_params_with_values(&values).map_err(classify)?;
             let physical =
                 physical_query(&mut state, &session, &logical, &schema, &mut tables).await?;
             let plan = Deep::new(
@@ -266,7 +266,7 @@ impl PlannedQuery {
                     viewer,
                     caps,
                     may_wait: shape::may_wait(&logical, physical.optimized.as_ref())?,
-                    logical,
+                    open: None,
                     physical: Some(physical),
                 },
                 &session,

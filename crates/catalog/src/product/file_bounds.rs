@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::arrow::array::{ArrayRef, new_null_array};
+use datafusion::arrow::array::{Array, ArrayRef, new_null_array};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
@@ -21,8 +21,8 @@ use super::layout::Layout;
 /// So many footers are looked for at one scan, and columns of those that are there decoded: it
 /// takes less than a microsecond for each.
 const MOST_LOOKS: usize = 200_000;
-/// Bounds of so many columns, times files, are kept of a listing.
-const MOST_KEPT: usize = 1_000_000;
+/// What is kept of a listing, in bytes.
+const MOST_KEPT: usize = 32 << 20;
 
 /// Of one listing, by column; the one that was asked for last at the end.
 #[derive(Default)]
@@ -81,7 +81,12 @@ impl FileBounds {
             return None;
         }
         let is_it = |it: &Known| it.column == *stored.name();
-        let known = self.lock().iter().find(|it| is_it(it)).cloned();
+        let known = {
+            let mut all = self.lock();
+            let known = all.iter().position(is_it).and_then(|at| all.remove(at));
+            all.extend(known.clone());
+            known
+        };
         let mut known = known.unwrap_or_else(|| Known::nothing(stored, shown, look.files.len()));
         // Others may look meanwhile, and find the same.
         let has_learnt = known.learn(look, shown).ok()?;
@@ -89,10 +94,10 @@ impl FileBounds {
         if has_learnt {
             let mut all = self.lock();
             all.retain(|it| !is_it(it));
-            while !all.is_empty() && (all.len() + 1) * look.files.len() > MOST_KEPT {
+            all.push_back(known.clone());
+            while all.iter().map(Known::bytes).sum::<usize>() > MOST_KEPT {
                 all.pop_front();
             }
-            all.push_back(known.clone());
         }
         is_known.then_some(known.bounds)
     }
@@ -113,6 +118,12 @@ impl Known {
             },
             missing: (0..files).collect(),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let bounds = [&self.bounds.min, &self.bounds.max];
+        let bounds = bounds.iter().map(|it| it.get_array_memory_size());
+        self.missing.len() * size_of::<usize>() + bounds.sum::<usize>()
     }
 
     /// Whether a footer was at hand that was not before.
@@ -136,8 +147,10 @@ impl Known {
                 absent.push(at);
                 continue;
             };
+            // Each is held against the contract.
             let columns = formats::columns_by_footer(&footer);
-            look.left.set(left.saturating_sub(columns));
+            let work = columns.saturating_mul(1 + look.layout.schema().fields().len() / 16);
+            look.left.set(left.saturating_sub(work));
             let bounds = formats::bounds_by_footer(&footer, look.layout, &self.column, shown);
             found.insert(at, bounds);
         }

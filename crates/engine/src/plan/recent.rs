@@ -37,6 +37,8 @@ const MOST_OF_A_STATEMENT: usize = MOST_OF_ONE / 8;
 const AROUND: usize = 16 << 10;
 /// One column that comes from another.
 const EDGE: usize = 128;
+/// A name, beside its letters.
+const NAME: usize = 64;
 /// The longest text that is looked for, in bytes.
 const LONGEST: usize = 64 << 10;
 
@@ -85,6 +87,13 @@ struct Entry {
     asked: u64,
 }
 
+/// What is dropped when nobody waits for it.
+#[derive(Default)]
+struct Past {
+    _snapshot: Option<Arc<MeshSnapshot>>,
+    _entries: Vec<Entry>,
+}
+
 /// For operators.
 pub(crate) struct Counts {
     pub(crate) entries: usize,
@@ -97,6 +106,15 @@ pub(crate) struct Counts {
 impl Known {
     /// What it takes in memory, in bytes, or somewhat more.
     fn bytes(&self, sql: &str) -> Result<usize> {
+        let principal = &self.meaning.viewer.principal;
+        let groups = principal.groups().iter().map(String::len);
+        let attributes = principal.attributes().iter();
+        let attributes = attributes.map(|(name, value)| name.len() + value.len());
+        let reasons = self.tables.values();
+        let reasons = reasons.flat_map(|table| table.grants.iter().chain(&table.guardrails));
+        // The table has them too, with who they are for.
+        let reasons = reasons.map(|name| 4 * (name.len() + NAME));
+        let names = groups.chain(attributes).map(|length| length + NAME);
         let parts = [
             AROUND,
             sql.len(),
@@ -104,7 +122,8 @@ impl Known {
             footprint::access_size(&self.plan)?,
             self.lineage.edges().count().saturating_mul(EDGE),
         ];
-        Ok(parts.into_iter().fold(0, usize::saturating_add))
+        let parts = parts.into_iter().chain(names).chain(reasons);
+        Ok(parts.fold(0, usize::saturating_add))
     }
 }
 
@@ -130,12 +149,12 @@ impl RecentStatements {
     }
 
     /// Keeps what was planned in `session`, unless it is too large.
-    pub(super) fn keep(&self, session: &GovernedSession, sql: String, known: Known) -> Result<()> {
-        let bytes = known.bytes(&sql)?;
+    pub(super) fn keep(&self, session: &GovernedSession, sql: &str, known: Known) -> Result<()> {
+        let bytes = known.bytes(sql)?;
         if sql.len() > LONGEST || bytes > MOST_OF_A_STATEMENT {
             return Ok(());
         }
-        let key = Key::of(session.meaning(), &sql);
+        let key = Key::of(session.meaning(), sql);
         let mut recent = self.lock();
         if !recent.is_of(session.snapshot()) {
             return Ok(());
@@ -180,21 +199,30 @@ impl Recent {
     }
 
     /// What has to go for it: under other manifests all, else what reads other files.
-    fn turn_to(&mut self, snapshot: &Arc<MeshSnapshot>) -> Vec<Entry> {
-        if self.is_of(snapshot) {
-            return Vec::new();
+    fn turn_to(&mut self, snapshot: &Arc<MeshSnapshot>) -> Past {
+        let is_earlier = |of: &Arc<MeshSnapshot>| snapshot.epoch() < of.epoch();
+        if self.is_of(snapshot) || self.snapshot.as_ref().is_some_and(is_earlier) {
+            return Past::default();
         }
         let before = self.snapshot.replace(Arc::clone(snapshot));
-        let is_governed_alike = before.is_some_and(|it| it.is_governed_as(snapshot));
+        let is_governed_alike = before
+            .as_ref()
+            .is_some_and(|it| it.is_governed_as(snapshot));
         let is_past =
             |entry: &Entry| !is_governed_alike || !footprint::is_of(&entry.known.plan, snapshot);
         let past = self.known.extract_if(|_, entry| is_past(entry));
         let past: Vec<_> = past.map(|(_, entry)| entry).collect();
         self.bytes -= past.iter().map(|entry| entry.bytes).sum::<usize>();
-        past
+        Past {
+            _snapshot: before,
+            _entries: past,
+        }
     }
 
     fn find(&mut self, key: &Key, session: &GovernedSession) -> Option<Arc<Known>> {
+        if !self.is_of(session.snapshot()) {
+            return None;
+        }
         self.clock += 1;
         let entry = self.known.get_mut(key)?;
         let (before, policy) = (&entry.known.meaning, session.snapshot().policy());

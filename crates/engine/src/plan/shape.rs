@@ -8,7 +8,7 @@ use datafusion::{
 
 use crate::{
     error::{Error, Result, classify},
-    footprint,
+    footprint::{self, Footprint},
 };
 
 /// Nodes of a plan.
@@ -134,11 +134,22 @@ pub(super) fn may_wait(logical: &LogicalPlan, optimized: Option<&LogicalPlan>) -
     Ok(lasts && has_few_files(logical)?)
 }
 
-/// Whether what `logical` means may be kept for whoever asks again, as `plan`.
-pub(super) fn may_be_known(logical: &LogicalPlan, plan: &LogicalPlan) -> Result<bool> {
+/// Whether what `logical` means, which is of `tables`, may be kept for whoever asks again, as
+/// `plan`.
+pub(super) fn may_be_known(
+    logical: &LogicalPlan,
+    plan: &LogicalPlan,
+    tables: &Footprint,
+) -> Result<bool> {
+    // It holds a schema that nobody counts.
+    if matches!(logical, LogicalPlan::DescribeTable(_)) {
+        return Ok(false);
+    }
     Ok(means_the_same_later(logical)?
         && is_settled(plan)?
-        && footprint::reads_products_only(logical)?)
+        && footprint::reads_products_only(logical)?
+        // By the tables in it, it is told whether their files are still the same.
+        && footprint::reads_all(plan, tables)?)
 }
 
 pub(super) fn has_few_files(plan: &LogicalPlan) -> Result<bool> {

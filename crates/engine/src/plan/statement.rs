@@ -79,7 +79,7 @@ pub(super) async fn plan_statement(
         _ => Some(&logical),
     };
     if let Some(settled) = settled
-        && shape::may_be_known(&logical, settled)?
+        && shape::may_be_known(&logical, settled, &tables)?
     {
         let known = Known {
             meaning: Arc::clone(session.meaning()),
@@ -92,7 +92,7 @@ pub(super) async fn plan_statement(
             lineage: Arc::clone(&lineage),
             plan: settled.clone(),
         };
-        shared.recent.keep(&session, sql, known)?;
+        shared.recent.keep(&session, &sql, known)?;
     }
     let plan = Deep::new(
         Plan {
@@ -100,7 +100,7 @@ pub(super) async fn plan_statement(
             viewer: session.viewer().clone(),
             caps,
             may_wait,
-            logical,
+            open: physical.is_none().then_some(logical),
             physical,
         },
         &session,
@@ -141,7 +141,7 @@ async fn planned_again(
         state,
         viewer: session.viewer().clone(),
         caps,
-        logical: known.plan.clone(),
+        open: physical.is_none().then(|| known.plan.clone()),
         physical,
         may_wait: shape::has_few_files(&known.plan)?,
     };
@@ -173,7 +173,7 @@ async fn explanation(
         state,
         viewer: session.viewer().clone(),
         caps,
-        logical,
+        open: None,
         physical: Some(physical),
         may_wait: false,
     };

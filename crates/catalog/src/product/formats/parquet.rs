@@ -80,8 +80,8 @@ pub(crate) fn ranges_by_footer(
     Some(told.ok()?.column_statistics)
 }
 
-/// The longest text that is kept as a bound, in bytes: few writers cut them.
-const LONGEST_BOUND: usize = 128;
+/// The longest text that is kept as a bound, in bytes: not all writers cut them.
+const LONGEST_BOUND: usize = 64;
 
 /// The least and the greatest value of `column` in a file, by its cached footer. `None` where a row
 /// group does not say it, says it in a type that is not `shown` value by value, or says what cannot
