@@ -4,6 +4,8 @@
 //! Here a link is followed only as long as its target stays inside: checked
 //! when the folder is listed, and again right before a file is opened.
 
+mod at_once;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -19,9 +21,10 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    Attributes, Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, Result,
+    Attributes, Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, Result,
 };
 
+use self::at_once::{Recent, read_at_once};
 use super::read_only::Reads;
 
 /// Bytes read from disk at a time, and the largest range read in one go.
@@ -35,13 +38,18 @@ const MAX_DEPTH: usize = 64;
 pub(crate) struct LocalFolder {
     /// Canonical.
     root: PathBuf,
+    /// Files that were opened just now.
+    recent: Recent,
 }
 
 impl LocalFolder {
     /// The folder at `root`, which is canonical and may come later: nothing is
     /// listed before it is there.
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self {
+            root,
+            recent: Recent::default(),
+        }
     }
 
     fn to_disk(&self, location: &Path) -> PathBuf {
@@ -99,12 +107,41 @@ impl LocalFolder {
         } else {
             read_chunk(&mut file, &range).map_err(failed)?
         };
+        if !options.head
+            && let Ok(file) = file.try_clone()
+        {
+            self.recent.keep(location, file);
+        }
         Ok(Opened {
             file,
             meta,
             range,
             first,
         })
+    }
+
+    /// A range of a file that was opened just now, without waiting for the disk; `None` where that
+    /// cannot be.
+    fn read_now(&self, location: &Path, options: &GetOptions) -> Option<Result<GetResult>> {
+        let Some(GetRange::Bounded(range)) = &options.range else {
+            return None;
+        };
+        let is_small = range.end.saturating_sub(range.start) <= CHUNK;
+        let file = self.recent.find(location).filter(|_| is_small && !options.head)?;
+        let meta = at_once::meta(&file, location)?;
+        if range.start >= range.end || range.end > meta.size {
+            return None;
+        }
+        if let Err(error) = options.check_preconditions(&meta) {
+            return Some(Err(error));
+        }
+        let bytes = read_at_once(&file, range)?;
+        Some(Ok(GetResult {
+            payload: GetResultPayload::Stream(stream::once(async { Ok(bytes) }).boxed()),
+            meta,
+            range: range.clone(),
+            attributes: Attributes::default(),
+        }))
     }
 
     /// Every regular file below `prefix`, depth first, in the order of the disk.
@@ -197,6 +234,9 @@ struct Opened {
 #[async_trait]
 impl Reads for LocalFolder {
     async fn get(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if let Some(read) = self.read_now(location, &options) {
+            return read;
+        }
         let (folder, at) = (self.clone(), location.clone());
         let Opened {
             file,
@@ -303,7 +343,7 @@ fn object_meta(location: Path, metadata: &Metadata) -> io::Result<ObjectMeta> {
         .as_nanos();
     let last_modified: DateTime<Utc> = modified.into();
     let size = metadata.len();
-    let e_tag = Some(format!("{:x}-{nanos:x}-{size:x}", file_id(metadata)));
+    let e_tag = Some(e_tag(file_id(metadata), nanos, size));
     Ok(ObjectMeta {
         location,
         last_modified,
@@ -311,6 +351,10 @@ fn object_meta(location: Path, metadata: &Metadata) -> io::Result<ObjectMeta> {
         e_tag,
         version: None,
     })
+}
+
+fn e_tag(id: u64, nanos: u128, size: u64) -> String {
+    format!("{id:x}-{nanos:x}-{size:x}")
 }
 
 /// Tells a file apart from one that was renamed over it with equal size and time.
