@@ -127,7 +127,10 @@ impl LocalFolder {
             return None;
         };
         let is_small = range.end.saturating_sub(range.start) <= CHUNK;
-        let file = self.recent.find(location).filter(|_| is_small && !options.head)?;
+        let file = self
+            .recent
+            .find(location)
+            .filter(|_| is_small && !options.head)?;
         let meta = at_once::meta(&file, location)?;
         if range.start >= range.end || range.end > meta.size {
             return None;
