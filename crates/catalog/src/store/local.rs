@@ -24,7 +24,7 @@ use object_store::{
     Attributes, Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, Result,
 };
 
-use self::at_once::{Recent, read_at_once};
+use self::at_once::Recent;
 use super::read_only::Reads;
 
 /// Bytes read from disk at a time, and the largest range read in one go.
@@ -138,7 +138,7 @@ impl LocalFolder {
         if let Err(error) = options.check_preconditions(&meta) {
             return Some(Err(error));
         }
-        let bytes = read_at_once(&file, range)?;
+        let bytes = self.recent.read(&file, range)?;
         Some(Ok(GetResult {
             payload: GetResultPayload::Stream(stream::once(async { Ok(bytes) }).boxed()),
             meta,

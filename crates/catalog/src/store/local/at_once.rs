@@ -7,12 +7,14 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use object_store::ObjectMeta;
 use object_store::path::Path;
+use tokio::runtime::Handle;
 
 /// For so long nobody looks again where the path of a file leads.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -22,7 +24,14 @@ const MOST: usize = 32;
 
 /// Files that were opened just now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recent(Arc<Mutex<VecDeque<Opened>>>);
+pub(super) struct Recent(Arc<Files>);
+
+#[derive(Debug, Default)]
+struct Files {
+    opened: Mutex<VecDeque<Opened>>,
+    /// Their file system does not say whether it would wait.
+    are_silent: AtomicBool,
+}
 
 #[derive(Debug)]
 struct Opened {
@@ -32,14 +41,25 @@ struct Opened {
 }
 
 impl Recent {
+    /// Keeps `file` for a while, on a thread of a runtime.
     pub(super) fn keep(&self, location: &Path, file: File) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if self.0.are_silent.load(Ordering::Relaxed) {
+            return;
+        }
         let opened = Opened {
             location: location.clone(),
             file: Arc::new(file),
             since: Instant::now(),
         };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|it| it.location != *location && it.since.elapsed() < LONGEST);
+        let mut all = self.0.lock();
+        all.retain(|it| it.location != *location && it.is_recent());
+        if all.is_empty() {
+            // The place of a file that is deleted is free when nobody has it open.
+            runtime.spawn(close_in_time(Arc::downgrade(&self.0)));
+        }
         if all.len() == MOST {
             all.pop_front();
         }
@@ -47,12 +67,54 @@ impl Recent {
     }
 
     pub(super) fn find(&self, location: &Path) -> Option<Arc<File>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut of_late = all.iter().filter(|it| it.since.elapsed() < LONGEST);
-        let opened = of_late.find(|it| it.location == *location)?;
+        let all = self.0.lock();
+        let mut recent = all.iter().filter(|it| it.is_recent());
+        let opened = recent.find(|it| it.location == *location)?;
         Some(Arc::clone(&opened.file))
     }
+
+    /// All of `range`, where the system has it in memory.
+    pub(super) fn read(&self, file: &File, range: &Range<u64>) -> Option<Bytes> {
+        match read_at_once(file, range) {
+            Ok(read) => read,
+            Err(NotSupported) => {
+                self.0.are_silent.store(true, Ordering::Relaxed);
+                self.0.lock().clear();
+                None
+            }
+        }
+    }
 }
+
+impl Files {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Opened {
+    fn is_recent(&self) -> bool {
+        self.since.elapsed() < LONGEST
+    }
+}
+
+/// Lets go of what is not recent, as long as there is any.
+async fn close_in_time(files: Weak<Files>) {
+    loop {
+        tokio::time::sleep(LONGEST).await;
+        let Some(files) = files.upgrade() else {
+            return;
+        };
+        let mut all = files.lock();
+        all.retain(Opened::is_recent);
+        if all.is_empty() {
+            return;
+        }
+    }
+}
+
+/// By the file system.
+struct NotSupported;
 
 /// What the system knows of an open file by now. `None` for one that is no longer in a folder.
 #[cfg(target_os = "linux")]
@@ -84,28 +146,124 @@ pub(super) fn meta(_file: &File, _location: &Path) -> Option<ObjectMeta> {
     None
 }
 
-/// All of `range`, where the system has it in memory.
 #[cfg(target_os = "linux")]
-pub(super) fn read_at_once(file: &File, range: &Range<u64>) -> Option<Bytes> {
+fn read_at_once(file: &File, range: &Range<u64>) -> Result<Option<Bytes>, NotSupported> {
     use std::io::IoSliceMut;
 
-    use rustix::io::{ReadWriteFlags, preadv2};
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-    let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
-    let mut buffer = vec![0; length];
+    let length = range.end.saturating_sub(range.start);
+    let mut buffer = vec![0; usize::try_from(length).unwrap_or(0)];
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         let mut rest = [IoSliceMut::new(rest)];
         let at = range.start + filled as u64;
         match preadv2(file, &mut rest, at, ReadWriteFlags::NOWAIT) {
-            Ok(0) | Err(_) => return None,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => return Err(NotSupported),
+            Ok(0) | Err(_) => return Ok(None),
             Ok(more) => filled += more,
         }
     }
-    Some(buffer.into())
+    Ok(Some(buffer.into()))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn read_at_once(_file: &File, _range: &Range<u64>) -> Option<Bytes> {
-    None
+fn read_at_once(_file: &File, _range: &Range<u64>) -> Result<Option<Bytes>, NotSupported> {
+    Err(NotSupported)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::super::LocalFolder;
+    use super::*;
+
+    fn open(folder: &LocalFolder, name: &str) -> Option<Arc<File>> {
+        folder.recent.find(&Path::from(name))
+    }
+
+    /// A range of a file, as a scan asks for it.
+    async fn read(
+        folder: &LocalFolder,
+        name: &str,
+        range: Range<u64>,
+    ) -> object_store::Result<Bytes> {
+        use object_store::{GetOptions, GetRange};
+
+        use crate::store::Reads;
+
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        folder.get(&Path::from(name), options).await?.bytes().await
+    }
+
+    fn folder() -> (tempfile::TempDir, LocalFolder) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = LocalFolder::new(root.path().canonicalize().unwrap());
+        (root, folder)
+    }
+
+    #[tokio::test]
+    async fn a_second_read_says_what_the_first_did() {
+        let (root, folder) = folder();
+        let text: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        fs::write(root.path().join("a"), &text).unwrap();
+        for range in [0..1, 5..400_000, 0..400_000, 399_999..400_000] {
+            let expected = &text[range.start as usize..range.end as usize];
+            for _ in 0..2 {
+                assert_eq!(read(&folder, "a", range.clone()).await.unwrap(), expected);
+            }
+        }
+        // As much as there is.
+        assert_eq!(
+            read(&folder, "a", 399_990..500_000).await.unwrap(),
+            &text[399_990..]
+        );
+        assert!(read(&folder, "a", 400_000..400_001).await.is_err());
+        let file = open(&folder, "a").expect("it was opened just now");
+        let first = meta(&file, &Path::from("a")).unwrap();
+        let told = super::super::object_meta(Path::from("a"), &file.metadata().unwrap()).unwrap();
+        assert_eq!(first, told);
+    }
+
+    #[tokio::test]
+    async fn what_is_done_to_a_file_is_seen_at_once() {
+        let (root, folder) = folder();
+        let path = root.path().join("a");
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), "secret").unwrap();
+        fs::write(&path, "before").unwrap();
+        assert_eq!(read(&folder, "a", 0..6).await.unwrap(), "before");
+        fs::write(&path, "after!").unwrap();
+        assert_eq!(read(&folder, "a", 0..6).await.unwrap(), "after!");
+        fs::write(root.path().join("new"), "newer!").unwrap();
+        fs::rename(root.path().join("new"), &path).unwrap();
+        assert_eq!(read(&folder, "a", 0..6).await.unwrap(), "newer!");
+        fs::remove_file(&path).unwrap();
+        assert!(read(&folder, "a", 0..6).await.is_err());
+        symlink(outside.path().join("secret"), &path).unwrap();
+        assert!(read(&folder, "a", 0..6).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_held_for_long_and_no_more_than_so_many() {
+        let (root, folder) = folder();
+        for number in 0..MOST + 10 {
+            let name = format!("f{number}");
+            fs::write(root.path().join(&name), "text").unwrap();
+            assert_eq!(read(&folder, &name, 0..4).await.unwrap(), "text");
+        }
+        let held = || folder.recent.0.lock().len();
+        assert!((1..=MOST).contains(&held()), "{}", held());
+        let begun = Instant::now();
+        while held() > 0 {
+            assert!(begun.elapsed() < 10 * LONGEST, "{}", held());
+            tokio::time::sleep(LONGEST / 10).await;
+        }
+        assert!(open(&folder, "f1").is_none());
+    }
 }
