@@ -2,7 +2,8 @@
 //!
 //! `object_store`'s own `LocalFileSystem` follows symlinks out of its root.
 //! Here a link is followed only as long as its target stays inside: checked
-//! when the folder is listed, and again right before a file is opened.
+//! when the folder is listed, and again right before a file is opened, or when it was opened within
+//! the last second.
 
 mod at_once;
 
@@ -11,7 +12,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use object_store::{
     Attributes, Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, Result,
 };
 
-use self::at_once::Recent;
+use self::at_once::{Recent, read_at_once};
 use super::read_only::Reads;
 
 /// Bytes read from disk at a time, and the largest range read in one go.
@@ -85,12 +86,32 @@ impl LocalFolder {
             return Err(io::Error::new(error, "not a regular file"));
         }
         let file = File::open(&path)?;
+        self.check_opened(&file)?;
         let metadata = file.metadata()?;
         Ok((file, metadata))
     }
 
+    /// The path may have been another one when the file was opened.
+    #[cfg(target_os = "linux")]
+    fn check_opened(&self, file: &File) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+
+        let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        // Without /proc it was looked at before.
+        match path {
+            Ok(path) if !path.starts_with(&self.root) => Err(leaves_root()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn check_opened(&self, _file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
     fn read(&self, location: &Path, options: &GetOptions) -> Result<Opened> {
         let failed = |e| io_error(location.as_ref(), e);
+        let since = Instant::now();
         let (mut file, metadata) = self.open_file(location).map_err(failed)?;
         let meta = object_meta(location.clone(), &metadata).map_err(failed)?;
         options.check_preconditions(&meta)?;
@@ -107,10 +128,8 @@ impl LocalFolder {
         } else {
             read_chunk(&mut file, &range).map_err(failed)?
         };
-        if !options.head
-            && let Ok(file) = file.try_clone()
-        {
-            self.recent.keep(location, file);
+        if !options.head {
+            self.recent.keep(location, &file, since);
         }
         Ok(Opened {
             file,
@@ -122,7 +141,7 @@ impl LocalFolder {
 
     /// A range of a file that was opened just now, without waiting for the disk; `None` where that
     /// cannot be.
-    fn read_now(&self, location: &Path, options: &GetOptions) -> Option<Result<GetResult>> {
+    fn read_now(&self, location: &Path, options: &GetOptions) -> Option<GetResult> {
         let Some(GetRange::Bounded(range)) = &options.range else {
             return None;
         };
@@ -135,16 +154,15 @@ impl LocalFolder {
         if range.start >= range.end || range.end > meta.size {
             return None;
         }
-        if let Err(error) = options.check_preconditions(&meta) {
-            return Some(Err(error));
-        }
-        let bytes = self.recent.read(&file, range)?;
-        Some(Ok(GetResult {
+        // Another may have taken its place.
+        options.check_preconditions(&meta).ok()?;
+        let bytes = read_at_once(&file, range).ok().flatten()?;
+        Some(GetResult {
             payload: GetResultPayload::Stream(stream::once(async { Ok(bytes) }).boxed()),
             meta,
             range: range.clone(),
             attributes: Attributes::default(),
-        }))
+        })
     }
 
     /// Every regular file below `prefix`, depth first, in the order of the disk.
@@ -238,7 +256,7 @@ struct Opened {
 impl Reads for LocalFolder {
     async fn get(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         if let Some(read) = self.read_now(location, &options) {
-            return read;
+            return Ok(read);
         }
         let (folder, at) = (self.clone(), location.clone());
         let Opened {

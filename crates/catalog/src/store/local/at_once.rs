@@ -15,6 +15,7 @@ use bytes::Bytes;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// For so long nobody looks again where the path of a file leads.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -29,6 +30,8 @@ pub(super) struct Recent(Arc<Files>);
 #[derive(Debug, Default)]
 struct Files {
     opened: Mutex<VecDeque<Opened>>,
+    /// Lets go of them.
+    closer: Mutex<Option<JoinHandle<()>>>,
     /// Their file system does not say whether it would wait.
     are_silent: AtomicBool,
 }
@@ -41,53 +44,53 @@ struct Opened {
 }
 
 impl Recent {
-    /// Keeps `file` for a while, on a thread of a runtime.
-    pub(super) fn keep(&self, location: &Path, file: File) {
-        let Ok(runtime) = Handle::try_current() else {
+    /// Keeps `file`, whose path was looked at `since`, for a while. Called where one may wait.
+    pub(super) fn keep(&self, location: &Path, file: &File, since: Instant) {
+        if !cfg!(target_os = "linux") || self.0.are_silent.load(Ordering::Relaxed) {
+            return;
+        }
+        let (Ok(runtime), Ok(file)) = (Handle::try_current(), file.try_clone()) else {
             return;
         };
-        if self.0.are_silent.load(Ordering::Relaxed) {
+        // A file system that may keep whoever closes a file waiting does not say whether it would.
+        if read_at_once(&file, &(0..1)).is_err() {
+            self.0.are_silent.store(true, Ordering::Relaxed);
             return;
         }
         let opened = Opened {
             location: location.clone(),
             file: Arc::new(file),
-            since: Instant::now(),
+            since,
         };
-        let mut all = self.0.lock();
-        all.retain(|it| it.location != *location && it.is_recent());
-        if all.is_empty() {
-            // The place of a file that is deleted is free when nobody has it open.
-            runtime.spawn(close_in_time(Arc::downgrade(&self.0)));
+        let mut past: Vec<_>;
+        {
+            let mut all = self.0.opened();
+            past = past_of(&mut all);
+            let before = all.iter().position(|it| it.location == *location);
+            past.extend(before.and_then(|at| all.remove(at)));
+            if all.len() == MOST {
+                past.extend(all.pop_front());
+            }
+            all.push_back(opened);
         }
-        if all.len() == MOST {
-            all.pop_front();
+        drop(past);
+        // The place of a file that is deleted is free when nobody has it open.
+        let mut closer = self.0.closer.lock().unwrap_or_else(PoisonError::into_inner);
+        if closer.as_ref().is_none_or(JoinHandle::is_finished) {
+            *closer = Some(runtime.spawn(close_in_time(Arc::downgrade(&self.0))));
         }
-        all.push_back(opened);
     }
 
     pub(super) fn find(&self, location: &Path) -> Option<Arc<File>> {
-        let all = self.0.lock();
+        let all = self.0.opened();
         let mut recent = all.iter().filter(|it| it.is_recent());
         let opened = recent.find(|it| it.location == *location)?;
         Some(Arc::clone(&opened.file))
     }
-
-    /// All of `range`, where the system has it in memory.
-    pub(super) fn read(&self, file: &File, range: &Range<u64>) -> Option<Bytes> {
-        match read_at_once(file, range) {
-            Ok(read) => read,
-            Err(NotSupported) => {
-                self.0.are_silent.store(true, Ordering::Relaxed);
-                self.0.lock().clear();
-                None
-            }
-        }
-    }
 }
 
 impl Files {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Opened>> {
+    fn opened(&self) -> MutexGuard<'_, VecDeque<Opened>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,6 +101,13 @@ impl Opened {
     }
 }
 
+/// Takes out what is not recent: to close the last of a deleted file takes a while.
+fn past_of(all: &mut VecDeque<Opened>) -> Vec<Opened> {
+    let (recent, past) = all.drain(..).partition::<Vec<_>, _>(Opened::is_recent);
+    all.extend(recent);
+    past
+}
+
 /// Lets go of what is not recent, as long as there is any.
 async fn close_in_time(files: Weak<Files>) {
     loop {
@@ -105,16 +115,21 @@ async fn close_in_time(files: Weak<Files>) {
         let Some(files) = files.upgrade() else {
             return;
         };
-        let mut all = files.lock();
-        all.retain(Opened::is_recent);
-        if all.is_empty() {
+        let (past, is_last) = {
+            let mut all = files.opened();
+            (past_of(&mut all), all.is_empty())
+        };
+        drop(files);
+        // Where it does not come to that, the runtime is gone.
+        let _ = tokio::task::spawn_blocking(move || drop(past)).await;
+        if is_last {
             return;
         }
     }
 }
 
 /// By the file system.
-struct NotSupported;
+pub(super) struct NotSupported;
 
 /// What the system knows of an open file by now. `None` for one that is no longer in a folder.
 #[cfg(target_os = "linux")]
@@ -146,8 +161,9 @@ pub(super) fn meta(_file: &File, _location: &Path) -> Option<ObjectMeta> {
     None
 }
 
+/// All of `range`, where the system has it in memory.
 #[cfg(target_os = "linux")]
-fn read_at_once(file: &File, range: &Range<u64>) -> Result<Option<Bytes>, NotSupported> {
+pub(super) fn read_at_once(file: &File, range: &Range<u64>) -> Result<Option<Bytes>, NotSupported> {
     use std::io::IoSliceMut;
 
     use rustix::io::{Errno, ReadWriteFlags, preadv2};
@@ -159,7 +175,9 @@ fn read_at_once(file: &File, range: &Range<u64>) -> Result<Option<Bytes>, NotSup
         let mut rest = [IoSliceMut::new(rest)];
         let at = range.start + filled as u64;
         match preadv2(file, &mut rest, at, ReadWriteFlags::NOWAIT) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => return Err(NotSupported),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM) => {
+                return Err(NotSupported);
+            }
             Ok(0) | Err(_) => return Ok(None),
             Ok(more) => filled += more,
         }
@@ -168,7 +186,10 @@ fn read_at_once(file: &File, range: &Range<u64>) -> Result<Option<Bytes>, NotSup
 }
 
 #[cfg(not(target_os = "linux"))]
-fn read_at_once(_file: &File, _range: &Range<u64>) -> Result<Option<Bytes>, NotSupported> {
+pub(super) fn read_at_once(
+    _file: &File,
+    _range: &Range<u64>,
+) -> Result<Option<Bytes>, NotSupported> {
     Err(NotSupported)
 }
 
@@ -182,6 +203,11 @@ mod tests {
 
     fn open(folder: &LocalFolder, name: &str) -> Option<Arc<File>> {
         folder.recent.find(&Path::from(name))
+    }
+
+    /// As in memory, or in layers.
+    fn is_silent(folder: &LocalFolder) -> bool {
+        folder.recent.0.are_silent.load(Ordering::Relaxed)
     }
 
     /// A range of a file, as a scan asks for it.
@@ -224,7 +250,10 @@ mod tests {
             &text[399_990..]
         );
         assert!(read(&folder, "a", 400_000..400_001).await.is_err());
-        let file = open(&folder, "a").expect("it was opened just now");
+        let Some(file) = open(&folder, "a") else {
+            assert!(is_silent(&folder), "it was opened just now");
+            return;
+        };
         let first = meta(&file, &Path::from("a")).unwrap();
         let told = super::super::object_meta(Path::from("a"), &file.metadata().unwrap()).unwrap();
         assert_eq!(first, told);
@@ -249,6 +278,34 @@ mod tests {
         assert!(read(&folder, "a", 0..6).await.is_err());
     }
 
+    /// The version that is asked for is found, whichever is held open.
+    #[tokio::test]
+    async fn a_file_that_takes_the_place_of_another_is_read() {
+        use object_store::{GetOptions, GetRange};
+
+        use crate::store::Reads;
+
+        let (root, folder) = folder();
+        let path = root.path().join("a");
+        for round in 0..3 {
+            let (text, moved) = (format!("text {round}"), format!("old {round}"));
+            if round > 0 {
+                fs::rename(&path, root.path().join(&moved)).unwrap();
+            }
+            fs::write(&path, &text).unwrap();
+            let now = super::super::object_meta(Path::from("a"), &fs::metadata(&path).unwrap());
+            for _ in 0..2 {
+                let options = GetOptions {
+                    range: Some(GetRange::Bounded(0..6)),
+                    if_match: now.as_ref().unwrap().e_tag.clone(),
+                    ..GetOptions::default()
+                };
+                let read = folder.get(&Path::from("a"), options).await.unwrap();
+                assert_eq!(read.bytes().await.unwrap(), text);
+            }
+        }
+    }
+
     #[tokio::test]
     async fn nothing_is_held_for_long_and_no_more_than_so_many() {
         let (root, folder) = folder();
@@ -257,8 +314,9 @@ mod tests {
             fs::write(root.path().join(&name), "text").unwrap();
             assert_eq!(read(&folder, &name, 0..4).await.unwrap(), "text");
         }
-        let held = || folder.recent.0.lock().len();
-        assert!((1..=MOST).contains(&held()), "{}", held());
+        let held = || folder.recent.0.opened().len();
+        let least = usize::from(!is_silent(&folder));
+        assert!((least..=MOST).contains(&held()), "{}", held());
         let begun = Instant::now();
         while held() > 0 {
             assert!(begun.elapsed() < 10 * LONGEST, "{}", held());
