@@ -260,12 +260,14 @@ impl PlannedQuery {
             let logical = open.replace_params_with_values(&values).map_err(classify)?;
             let physical =
                 physical_query(&mut state, &session, &logical, &schema, &mut tables).await?;
+            let settled = physical.optimized.as_ref().unwrap_or(&logical);
+            let lasts = shape::lasts(&logical, settled)?;
             let plan = Deep::new(
                 Plan {
                     state,
                     viewer,
                     caps,
-                    may_wait: shape::may_wait(&logical, physical.optimized.as_ref())?,
+                    may_wait: lasts && shape::has_few_files(&logical)?,
                     open: None,
                     physical: Some(physical),
                 },

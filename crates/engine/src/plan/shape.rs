@@ -124,18 +124,14 @@ pub(super) fn constant_bytes(plan: &LogicalPlan) -> Result<usize> {
     Ok(bytes)
 }
 
-/// Whether a plan of `logical`, made of `optimized`, may wait for the call that runs it: it means
-/// the same then, and is not large.
-pub(super) fn may_wait(logical: &LogicalPlan, optimized: Option<&LogicalPlan>) -> Result<bool> {
-    let lasts = match optimized {
-        Some(optimized) => means_the_same_later(logical)? && is_settled(optimized)?,
-        None => false,
-    };
-    Ok(lasts && has_few_files(logical)?)
+/// Whether a plan of `logical`, as far as it is planned `settled`, may be kept for another call: it
+/// means the same then, and is not large.
+pub(super) fn lasts(logical: &LogicalPlan, settled: &LogicalPlan) -> Result<bool> {
+    Ok(means_the_same_later(logical)? && is_settled(settled)?)
 }
 
-/// Whether what `logical` means, which is of `tables`, may be kept for whoever asks again, as
-/// `plan`.
+/// Whether one that lasts, of `logical` and of `tables`, may be kept as `plan` for whoever asks
+/// again.
 pub(super) fn may_be_known(
     logical: &LogicalPlan,
     plan: &LogicalPlan,
@@ -145,13 +141,12 @@ pub(super) fn may_be_known(
     if matches!(logical, LogicalPlan::DescribeTable(_)) {
         return Ok(false);
     }
-    Ok(means_the_same_later(logical)?
-        && is_settled(plan)?
-        && footprint::reads_products_only(logical)?
+    Ok(footprint::reads_products_only(logical)?
         // By the tables in it, it is told whether their files are still the same.
         && footprint::reads_all(plan, tables)?)
 }
 
+/// Whether a plan is of so few files that it may wait with its scans.
 pub(super) fn has_few_files(plan: &LogicalPlan) -> Result<bool> {
     const FILES: usize = 5_000;
     Ok(footprint::files(plan)? <= FILES)

@@ -71,16 +71,12 @@ pub(super) async fn plan_statement(
         _ => None,
     };
     let is_ordered = is_ordered(&logical);
-    let optimized = physical.as_ref().and_then(|it| it.optimized.as_ref());
-    let may_wait = shape::may_wait(&logical, optimized)?;
     // With parameters it is analysed and optimised when they have values.
-    let settled = match parameters.count() {
-        0 => optimized,
-        _ => Some(&logical),
-    };
-    if let Some(settled) = settled
-        && shape::may_be_known(&logical, settled, &tables)?
-    {
+    let optimized = physical.as_ref().and_then(|it| it.optimized.as_ref());
+    let settled = optimized.unwrap_or(&logical);
+    let lasts = shape::lasts(&logical, settled)?;
+    let is_explained = physical.is_some() && optimized.is_none();
+    if lasts && !is_explained && shape::may_be_known(&logical, settled, &tables)? {
         let known = Known {
             meaning: Arc::clone(session.meaning()),
             caps: Arc::clone(&caps),
@@ -99,7 +95,7 @@ pub(super) async fn plan_statement(
             state,
             viewer: session.viewer().clone(),
             caps,
-            may_wait,
+            may_wait: lasts && shape::has_few_files(&logical)?,
             open: physical.is_none().then_some(logical),
             physical,
         },

@@ -117,6 +117,19 @@ async fn a_plan_that_was_not_run_does_not_bind_the_next() {
     }
 }
 
+/// Nobody keeps it for later, and it is not made twice for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_waits_for_its_call() {
+    let mesh = Mesh::open().await;
+    let sql = "EXPLAIN SELECT id FROM sales.orders WHERE id > 1";
+    let expected = ask(mesh.session(), sql).await;
+    let waiting = mesh.session().plan(sql).await.unwrap().waiting().unwrap();
+    let planned = waiting.continued(&mesh.session()).unwrap();
+    let found = rows(planned.execute().await.unwrap()).await.unwrap();
+    assert_eq!(found, expected);
+    assert_eq!(mesh.engine.recent(), (0, 0));
+}
+
 /// What another would be told is not told, nor the other way round.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_is_known_for_its_owner_alone() {
